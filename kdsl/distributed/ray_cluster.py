@@ -37,10 +37,12 @@ def joined(address: str | None) -> Iterator[Any]:
     if address is not None and address not in ("auto", "local"):
         _require_listener(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody unasked
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
-        ray.init(
-            address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False if not address else None
-        )
+        try:
+            ray.init(address, include_dashboard=None if address else False, **options)
+        except ConnectionAbortedError:  # the process that a head starts for a client may hang as it starts
+            ray.init(address, **options)
     except Exception as error:  # Ray and its client raise many kinds
         raise KdslError(
             f"{address or 'Ray'}: cannot be joined ({first_line(error)}); see whether it has this version of Ray "

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from one_ray import alone_with_ray
 from small_shop import dialogues, write, write_project
 from waiting import until
 
@@ -43,15 +44,16 @@ def cluster() -> Iterator[object]:
     from ray.cluster_utils import Cluster
 
     head = {**NODE, "ray_client_server_port": free_port(), "_system_config": {"health_check_period_ms": 500}}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    for _ in range(2):
-        made.add_node(**NODE)
-    made.wait_for_nodes(timeout=180)
-    yield made
-    import ray
+    with alone_with_ray():
+        made = Cluster(initialize_head=True, head_node_args=head)
+        for _ in range(2):
+            made.add_node(**NODE)
+        made.wait_for_nodes(timeout=180)
+        yield made
+        import ray
 
-    ray.shutdown()
-    made.shutdown()
+        ray.shutdown()
+        made.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,7 @@ def test_rules_mined_in_a_cluster_are_those_of_one_machine_though_a_node_is_lost
     shutil.rmtree(folder / "rules")
     kept = archive_path(Project.open(folder), Project.open(folder).tasks[0]).with_name(RESUME_FILE)
     with a_node_is_lost(cluster, lambda: kept.exists() and kept.read_bytes().count(b"\n") > 1):
-        mine_in_cluster(Project.open(folder), client_address(cluster))
+        mine_in_cluster(Project.open(folder), cluster.address)
     assert texts(folder / "rules") == texts(shop / "mined")
 
 
