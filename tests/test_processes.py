@@ -1,14 +1,16 @@
 """Worker processes end with the work, however that ends."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from waiting import until
 
-from kdsl.processes import worker_pool
+from kdsl.processes import collecting_rarely, worker_pool
 
 WORK = """
 import sys, time
@@ -64,3 +66,12 @@ def test_a_temporary_folder_goes_with_a_process_that_is_killed(tmp_path, monkeyp
     process.kill()
     process.communicate()
     until(lambda: not folder.exists())
+
+
+def test_python_looks_for_garbage_less_often_meanwhile_and_as_before_afterwards():
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with pytest.raises(KeyboardInterrupt), collecting_rarely():
+        assert gc.get_threshold()[0] > 10 * before[0] and gc.get_threshold()[1:] == before[1:]
+        assert gc.get_freeze_count() > frozen
+        raise KeyboardInterrupt
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)

@@ -1,5 +1,7 @@
 """The n-gram vectors are scikit-learn's, without its import."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,3 +58,32 @@ def test_ngrams_that_nobody_looks_for_are_never_found():
 def test_what_cannot_be_weights_of_ngrams_is_refused(ngrams):
     with pytest.raises(ValueError, match="n-grams"):
         ngram_weights(ngrams, np.ones(2))
+
+
+@given(st.lists(st.text("退款ab\U0010ffff\0", min_size=1, max_size=3), unique=True, min_size=1, max_size=40), texts)
+def test_every_ngram_is_found_in_its_own_column_and_no_other(ngrams, asked):
+    """However many of them want the same place of the table in which they are looked up."""
+    weights = ngram_weights(ngrams, np.ones(len(ngrams)))
+    known = {ngram: column for column, ngram in enumerate(ngrams)}
+    for text, row in zip(asked, (weights.transform(asked) > 0).toarray().tolist(), strict=True):
+        shortened = re.sub(r"\s\s+", " ", text)
+        pieces = {shortened[i : i + n] for n in (1, 2, 3) for i in range(len(shortened) - n + 1)}
+        assert {column for column, found in enumerate(row) if found} == {known[p] for p in pieces & known.keys()}
+
+
+def test_many_ngrams_are_looked_up_as_in_a_dict():
+    """Thousands of them, of which many want a place that is taken, in a table whose last place is followed by its
+    first."""
+    letters = [chr(0x4E00 + number) for number in range(3000)]
+    ngrams = [*letters, *(a + b for a, b in zip(letters, letters[7:], strict=False))]
+    weights = ngram_weights(ngrams, np.ones(len(ngrams)))
+    rows, columns, _ = weights.entries([*ngrams, "\u3400", "\u3400\u3401"])
+    found = {}
+    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
+        found.setdefault(row, set()).add(column)
+    known = {ngram: column for column, ngram in enumerate(ngrams)}
+    pairs = len(letters)
+    assert found == {
+        row: {known[piece] for piece in ({ngram, *ngram} if row >= pairs else {ngram})}
+        for row, ngram in enumerate(ngrams)
+    }
