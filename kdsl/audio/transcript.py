@@ -7,7 +7,7 @@ from typing import Any
 
 from kdsl.errors import KdslError
 from kdsl.files import parsing
-from kdsl.json_file import read_jsonl
+from kdsl.result_shards import records_at
 from kdsl.text import writable
 
 _EXPECTED = (
@@ -72,13 +72,13 @@ def clock(seconds: float) -> str:
 
 
 def read_transcripts(path: Path) -> dict[str, Transcript]:
-    """Read a sidecar of transcripts; KdslError names file and line of the first record of another shape.
+    """Read a sidecar of transcripts, or a folder of results.
 
-    The last of several records about one sound counts.
+    KdslError names the place of the first record of another shape. The last of several records about one sound counts.
     """
     transcripts = {}
-    for number, record in read_jsonl(path):
-        with parsing(f"{path}, line {number}", "not a transcript", _EXPECTED):
+    for place, record in records_at(path):
+        with parsing(place, "not a transcript", _EXPECTED):
             transcript = transcript_of(record)
         transcripts[transcript.file] = transcript
     return transcripts

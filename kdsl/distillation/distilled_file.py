@@ -1,19 +1,25 @@
 """The file of samples that a teacher labelled (`data.distilled`): plain samples with targets and their origin."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kdsl.data.forms import RecordReader
+from kdsl.data.notes import Notes
 from kdsl.data.readers import iterate_records
-from kdsl.data.record import Record
+from kdsl.data.record import NO_FOLDERS, Record, record_at
+from kdsl.data.values import Value
 from kdsl.data.writers import unknown_label
-from kdsl.json_file import read_jsonl, write_jsonl
+from kdsl.json_file import write_jsonl
+from kdsl.result_shards import records_at
 from kdsl.sample import Sample, SampleKey, Task
 
 _DIGITS = 6
+_HEAD = 1000
 _KEYS = frozenset({"targets", "teacher", "confidence", "round"})
 
 
@@ -31,15 +37,15 @@ def write_distilled(path: Path, records: Iterable[dict[str, Any]]) -> None:
 def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sample], NDArray[np.float64]]]:
     """Task → its samples, and their shares of the labels [n_samples, n_labels], whose rows sum to 1.
 
-    A line without targets counts as its label alone. Raises KdslError with the line for what is no sample, and for
-    labels and numbers that cannot be.
+    `path` may be a folder of results. A line without targets counts as its label alone. Raises KdslError with the
+    line for what is no sample, and for labels and numbers that cannot be.
     """
-    if next(read_jsonl(path), None) is None:
+    if next(records_at(path), None) is None:
         return {}  # nothing was kept
     by_name = {task.name: task for task in tasks}
     found: dict[str, tuple[list[Sample], list[NDArray[np.float64]]]] = {}
     seen: dict[SampleKey, str] = {}
-    for record, sample in iterate_records(path, tasks, more_keys=_KEYS):
+    for record, sample in _records(path, tasks):
         if sample.key in seen:
             raise record.error(f"sample {sample.id!r} stands in {seen[sample.key]} too; keep one")
         seen[sample.key] = record.where
@@ -47,6 +53,21 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
         samples.append(sample)
         shares.append(_shares(record, sample, by_name[sample.task]))
     return {name: (samples, np.stack(shares)) for name, (samples, shares) in found.items()}
+
+
+def _records(path: Path, tasks: Sequence[Task]) -> Iterator[tuple[Record, Sample]]:
+    if not path.is_dir():
+        yield from iterate_records(path, tasks, more_keys=_KEYS)
+        return
+    notes, found = Notes(), []
+    for place, value in records_at(path):
+        shard, _, row = place.rpartition(", ")
+        found.append(record_at(Path(shard), Value(row, row.removeprefix("row "), value), notes, {}, NO_FOLDERS))
+    reader = RecordReader(found[:_HEAD], tasks)
+    for record in found:
+        if (sample := reader.read(record, _KEYS)) is not None:
+            yield record, replace(sample, copy_of=record.copy_of()) if "copy_of" in record.value else sample
+    notes.tell(path)
 
 
 def _shares(record: Record, sample: Sample, task: Task) -> NDArray[np.float64]:

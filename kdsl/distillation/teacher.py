@@ -12,7 +12,7 @@ from kdsl.sample import Task
 from kdsl.small.many import Failed, answers
 from kdsl.vlm.cache import CachedModel
 from kdsl.vlm.conversation import Conversation
-from kdsl.vlm.free_text import Strays
+from kdsl.vlm.free_text import ENOUGH, Strays
 from kdsl.vlm.model import Scores, probabilities
 
 NO_LABEL = -1
@@ -45,11 +45,13 @@ def ask_teacher(
     prompts: Prompts,
     threads: int,
     advance: Callable[[], None] = lambda: None,
+    before: Strays | None = None,
 ) -> TeacherLabels:
     """Ask for the label of every sample; `advance` is called for each.
 
     Answers are on disk as they come, but for those of which none is a label. Raises KdslError where the teacher does
-    not answer at all or never with a label, and for an image that is not there.
+    not answer at all or never with a label, and for an image that is not there. With `before`, what came of samples
+    before, of which these are a part, one who never answers with a label is told by all of them; it counts these too.
     """
     n, n_labels = len(table), len(task.labels)
     teacher_labels = TeacherLabels(np.full(n, NO_LABEL), np.zeros(n), np.zeros((n, n_labels)))
@@ -70,12 +72,11 @@ def ask_teacher(
         for index, scores in answers([conversations[i] for i in part], ask, threads):
             _take(teacher_labels, part[index], table.rows[part[index]].sample.id, scores)
             advance()
-    strays = Strays(
-        int((teacher_labels.labels != NO_LABEL).sum()) + teacher_labels.nonsense,
-        teacher_labels.nonsense,
-        teacher_labels.example,
-    )
-    strays.require_any(teacher.identity.partition(" ")[0], f"a label of {task.name}", least=1)
+    strays, least = (Strays(), 1) if before is None else (before, ENOUGH)
+    strays.answers += int((teacher_labels.labels != NO_LABEL).sum()) + teacher_labels.nonsense
+    strays.strays += teacher_labels.nonsense
+    strays.example = strays.example or teacher_labels.example
+    strays.require_any(teacher.identity.partition(" ")[0], f"a label of {task.name}", least)
     return teacher_labels
 
 

@@ -1,25 +1,16 @@
-"""The columns of results over shards, and records as they were before they became rows.
+"""The columns of results over shards.
 
-A record is what the same command writes to JSON Lines. What a record may lack is null in its row; `records_of` leaves
-it out again.
+A record is what the same command writes to JSON Lines. What a record may lack is null in its row;
+`kdsl.result_shards` leaves it out again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kdsl.sample import Task
 
 if TYPE_CHECKING:
     import pyarrow
-
-_OPTIONAL = frozenset(
-    {
-        "absent", "at", "audio", "box", "comparison", "cost", "decisions", "image", "kind", "label_if_belonging",
-        "label_if_decided", "line", "negated", "original_size", "probability", "question", "seconds", "similarity",
-        "span", "term", "turn", "value", "wording",
-    }
-)  # fmt: skip
-"""Keys that a record has only where there is something to say; null under another key stands in the record, too."""
 
 
 def prediction_schema(tasks: Sequence[Task]) -> "pyarrow.Schema":
@@ -109,7 +100,10 @@ def distilled_schema() -> "pyarrow.Schema":
 
 
 def prediction_rows(records: Sequence[dict[str, Any]], schema: "pyarrow.Schema") -> list[dict[str, Any]]:
-    """Predictions as the rows of `prediction_schema`: beside tasks with several labels a single one is a list, too."""
+    """Predictions as the rows of `prediction_schema`: beside tasks with several labels a single one is a list, too.
+
+    `kdsl.result_shards` makes it a single one again.
+    """
     if "decisions" not in schema.names:
         return [*records]
     return [record if "decisions" in record else _listed(record) for record in records]
@@ -123,28 +117,3 @@ def _listed(record: dict[str, Any]) -> dict[str, Any]:
         "model": {**model, "label": [model["label"]]},
         "decision": {**decision, "label_without_rules": [decision["label_without_rules"]]},
     }
-
-
-def prediction_records(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The predictions that `prediction_rows` made rows of, as `kdsl predict` writes them to JSON Lines."""
-    for row in rows:
-        record = _without_nulls(row)
-        model, decision = record["model"], record["decision"]
-        if model.get("reason") is None:
-            model.pop("reason", None)
-        if isinstance(decision["label_without_rules"], list) and "decisions" not in record:
-            record["label"] = None if record["label"] is None else record["label"][0]
-            model["label"] = model["label"][0]
-            decision["label_without_rules"] = decision["label_without_rules"][0]
-        yield record
-
-
-def _without_nulls(value: Any) -> Any:
-    """A cell as JSON has it: maps as objects, and without keys that have nothing to say."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(cell) for key, cell in value.items() if cell is not None or key not in _OPTIONAL}
-    if isinstance(value, list):
-        if value and isinstance(value[0], tuple):
-            return {key: _without_nulls(cell) for key, cell in value}
-        return [_without_nulls(cell) for cell in value]
-    return value

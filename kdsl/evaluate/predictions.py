@@ -13,7 +13,7 @@ from kdsl.errors import KdslError
 from kdsl.evaluate.metrics import NO_PREDICTION, Outcome
 from kdsl.evaluate.multi_label import MultiOutcome
 from kdsl.evaluate.report import AnyResult, MultiLabelResult, RuleHit, TaskResult, Why
-from kdsl.json_file import read_jsonl
+from kdsl.result_shards import records_at
 from kdsl.sample import Sample, SampleKey, Task
 from kdsl.vlm.usage import Cost
 from kdsl.yaml_file import yaml_string
@@ -88,22 +88,23 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
     for task_name, id_ in expected:
         tasks_of.setdefault(id_, []).append(task_name)
     found: dict[SampleKey, Prediction] = {}
-    lines: dict[SampleKey, int] = {}
-    for line, record in read_jsonl(predictions):
-        place = f"{predictions}, line {line}"
+    places: dict[SampleKey, str] = {}
+    for place, record in records_at(predictions):
         prediction = _parse(place, record)
         id_, key = prediction.id, (prediction.task, prediction.id)
         if id_ not in tasks_of:
             raise KdslError(f"{place}: no sample in {truth} has the id {id_!r}; evaluate against the file predicted")
         if key in found:
-            raise KdslError(f"{place}: the id {id_!r} was predicted before, on line {lines[key]}; keep one of them")
+            raise KdslError(
+                f"{place}: the id {id_!r} was predicted before, on {_within(places[key], place)}; keep one of them"
+            )
         if key not in expected:
             raise KdslError(
                 f"{place}: {id_!r} is predicted for task {prediction.task!r}, but {truth} has it in task "
                 f"{' and '.join(map(repr, tasks_of[id_]))}"
             )
         _check_labels(place, prediction, by_name[prediction.task])
-        found[key], lines[key] = prediction, line
+        found[key], places[key] = prediction, place
     missing = [id_ for task_name, id_ in expected if (task_name, id_) not in found]
     if missing:
         raise KdslError(
@@ -117,13 +118,19 @@ def read_results(predictions: Path, truth: Path, samples: Sequence[Sample], task
 def read_predictions(path: Path) -> list[Prediction]:
     """What a prediction file holds; KdslError for records of another shape, and for samples predicted twice."""
     found: dict[SampleKey, Prediction] = {}
-    for line, record in read_jsonl(path):
-        prediction = _parse(f"{path}, line {line}", record)
+    for place, record in records_at(path):
+        prediction = _parse(place, record)
         key = prediction.task, prediction.id
         if key in found:
-            raise KdslError(f"{path}, line {line}: the id {prediction.id!r} was predicted before; keep one of them")
+            raise KdslError(f"{place}: the id {prediction.id!r} was predicted before; keep one of them")
         found[key] = prediction
     return list(found.values())
+
+
+def _within(place: str, other: str) -> str:
+    """A place as it is told beside another one: without the file, if that is the same."""
+    file, _, inside = place.rpartition(", ")
+    return inside if other.startswith(f"{file}, ") else place
 
 
 def task_result(task: Task, samples: Sequence[Sample], records: Iterable[dict[str, Any]]) -> AnyResult:

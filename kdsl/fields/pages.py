@@ -33,7 +33,8 @@ class PageFiller:
     ) -> None:
         """`folder` holds the images; without `sidecar` the project uses no text on images, and nothing is done.
 
-        With a `reader` it reads, and what it reads is not written into the sidecar file.
+        With a `reader` it reads, and what it reads is not written into the sidecar file; nor is anything where that is
+        a folder of results.
         """
         self.sidecars = sidecars
         self._folder = folder
@@ -55,13 +56,14 @@ class PageFiller:
         new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
         readable: list[str] = []
         outside: list[str] = []
+        only_read = self._sidecar.is_dir()
         for image in new:
             if not _is_file(self._folder, image):
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"
             elif not self._can_read:
                 self._missing[image] = f"its text was not read: {install_command('ocr')}"
             else:
-                (outside if os.path.isabs(image) else readable).append(image)
+                (outside if only_read or os.path.isabs(image) else readable).append(image)
         if self.reader is not None:
             for image, page in self.reader.pages([*readable, *outside], self._folder or Path()):
                 if isinstance(page, str):

@@ -10,7 +10,7 @@ from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.errors import KdslError
 from kdsl.fields.pictures import Pictures
 from kdsl.files import parsing
-from kdsl.json_file import read_jsonl
+from kdsl.result_shards import records_at
 from kdsl.text import writable
 
 _EXPECTED = (
@@ -58,25 +58,25 @@ class Sidecars:
 
 
 def read_ocr(path: Path) -> dict[str, OcrPage]:
-    """Read an OCR sidecar; KdslError names file and line of the first record of another shape."""
+    """Read an OCR sidecar, or a folder of results; KdslError names the place of the first record of another shape."""
     pages = {}
-    for number, record in read_jsonl(path):
-        with parsing(f"{path}, line {number}", "not an OCR record", _EXPECTED):
+    for place, record in records_at(path):
+        with parsing(place, "not an OCR record", _EXPECTED):
             page = page_of(record)
         pages[page.image] = page
     return pages
 
 
 def read_captions(path: Path) -> dict[str, str]:
-    """Read a caption sidecar `{"image", "caption", …}`; KdslError names the first record of another shape.
+    """Read a caption sidecar `{"image", "caption", …}`, or a folder of results; an empty caption is none.
 
-    An empty caption is none.
+    KdslError names the first record of another shape.
     """
     captions = {}
-    for number, record in read_jsonl(path):
+    for place, record in records_at(path):
         image, caption = record.get("image"), record.get("caption")
         if not isinstance(image, str) or not isinstance(caption, str):
-            raise KdslError(f'{path}, line {number}: expected {{"image": "a.jpg", "caption": "…"}}')
+            raise KdslError(f'{place}: expected {{"image": "a.jpg", "caption": "…"}}')
         if caption.strip():
             captions[image] = writable(caption)
     return captions

@@ -36,7 +36,8 @@ class TranscriptFiller:
         keeping: bool = True,
     ) -> None:
         """`folder` holds the sounds. Without `keeping` the sidecar file stays as it is, of new sounds those that came
-        last are known, and what transcribes stays ready for the next ones, until `close`.
+        last are known, and what transcribes stays ready for the next ones, until `close`. A sidecar that is a folder
+        of results stays as it is, too.
         """
         self.sidecars = sidecars
         self.transcriber = transcriber
@@ -100,7 +101,7 @@ class TranscriptFiller:
             return
         known, kept = self.sidecars.transcripts, [audio for audio in sounds if not os.path.isabs(audio)]
         with self.transcriber:
-            if kept and self._folder is not None and self._sidecar is not None:
+            if kept and self._folder is not None and self._sidecar is not None and not self._sidecar.is_dir():
                 found = fill_transcripts(kept, self._folder, self._sidecar, self.transcriber, self._progress, known)
                 self._missing |= found.problems
             self._listen([audio for audio in sounds if audio not in known])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kdsl.files import parsing
-from kdsl.json_file import read_jsonl
+from kdsl.result_shards import records_at
 
 _EXPECTED = 'expected {"image": "a.jpg", "model": "…", "answers": {"图中有…吗？": 0.97}}'
 PLAIN = 0.5
@@ -47,10 +47,10 @@ class QuestionSidecar:
 
 
 def read_answers(path: Path) -> QuestionSidecar:
-    """Read a question sidecar; KdslError names file and line of the first record of another shape."""
+    """Read a question sidecar, or a folder of results; KdslError names the first record of another shape."""
     sidecar = QuestionSidecar()
-    for number, record in read_jsonl(path):
-        with parsing(f"{path}, line {number}", "not a record of visual questions", _EXPECTED):
+    for place, record in records_at(path):
+        with parsing(place, "not a record of visual questions", _EXPECTED):
             if "question" in record:
                 key = _text(record["question"]), _text(record["model"])
                 sidecar.thresholds[key] = _probability(record["threshold"])

@@ -9,6 +9,7 @@ from kdsl.file_names import safe_name
 from kdsl.files import existing_file, file_hash, stamp_of
 from kdsl.locks import is_lock
 from kdsl.project.project import Project, Split
+from kdsl.result_shards import result_shards
 from kdsl.sample import Sample
 
 
@@ -267,7 +268,12 @@ def contents(folders: Iterable[Path], within: Path) -> str:
 
 
 def _content(project: Project, path: Path | None) -> str | None:
-    return None if path is None or not path.exists() else project.kept.file(path, file_hash)
+    """Hash of a file, or of the results of shards in a folder."""
+    return None if path is None or not path.exists() else project.kept.file(path, _hash)
+
+
+def _hash(path: Path) -> str:
+    return file_hash(*result_shards(path)) if path.is_dir() else file_hash(path)
 
 
 def _images(project: Project, splits: Iterable[Split]) -> list[str]:

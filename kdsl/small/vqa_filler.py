@@ -49,7 +49,7 @@ class AnswerFiller:
     reserved: int = 0
     """Calls a sample that are left to the large model."""
     keeping: bool = True
-    """Whether new answers are added to the sidecar."""
+    """Whether new answers are added to the sidecar, where that is no folder of results."""
     _model: VisionLanguageModel | None = None
     _thresholds: dict[str, float] = field(default_factory=dict)
     _problems: dict[str, str] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class AnswerFiller:
         if asked and self.load is not None:
             self._open(self.load)
             with ExitStack() as stack:
-                kept = self.sidecar if self.keeping else None
+                kept = None if self.sidecar is None or self.sidecar.is_dir() or not self.keeping else self.sidecar
                 append = None if kept is None else stack.enter_context(append_jsonl(kept))
                 for (task, questions), images in asked.items():
                     self._ask(self.tasks[task].wording, questions, images, append)

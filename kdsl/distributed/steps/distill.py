@@ -4,8 +4,9 @@ This is the first round of `kdsl distill`, by the model that `kdsl train` left: 
 known for each sample by itself. Rounds of self-training look at all samples at once; they are for a single machine.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +14,14 @@ import numpy as np
 from kdsl.arbiter.arbiter import Arbiter
 from kdsl.arbiter.trained import active_rules
 from kdsl.data.duplicates import like_labelled
-from kdsl.distillation.agreement import keeps
+from kdsl.distillation.agreement import Labels, keeps
 from kdsl.distillation.rule_votes import rule_votes
-from kdsl.distillation.teacher import ask_teacher
+from kdsl.distillation.teacher import NO_LABEL, ask_teacher
 from kdsl.distributed.schemas import distilled_schema
 from kdsl.distributed.step import Problem, Worked
 from kdsl.distributed.steps.predict import Predict
 from kdsl.fields.heard import written_down
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import require_one_label
 from kdsl.project.asked import open_model, shown_prompts
@@ -29,11 +31,15 @@ from kdsl.project.prediction import ProjectPredictor
 from kdsl.project.project import Project
 from kdsl.sample import Sample, Task
 from kdsl.vlm.cache import CachedModel
+from kdsl.vlm.free_text import Strays
 
 if TYPE_CHECKING:
     import pyarrow
 
 ROUND = 1
+
+Votes = Callable[[FieldTable], Labels]
+"""`kdsl.distillation.rule_votes` with the rules of a task."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,10 @@ class Distilling:
     predictor: ProjectPredictor
     teacher: CachedModel
     threads: int
+    strays: defaultdict[str, Strays] = field(default_factory=lambda: defaultdict(Strays))
+    """Task → what came of asking so far."""
+    votes: dict[str, Votes] = field(default_factory=dict)
+    """Task → the word of its rules."""
 
     def begin(self) -> None:
         """A shard begins."""
@@ -100,24 +110,30 @@ class Distilling:
         self.predictor.images.fill(pool)
         table = FieldTable(pool, sidecars)
         prompts = shown_prompts(project, self.teacher, pool)
-        said = ask_teacher(self.teacher, task, table, prompts, self.threads)
+        said = ask_teacher(self.teacher, task, table, prompts, self.threads, before=self.strays[task.name])
         decisions = self.predictor.predictor.decide(pool)
         model = np.array([task.label_names.index(str(decision.model_label)) for decision in decisions])
-        kept = keeps(said, model, self._votes(task, table), project.config.distill.confidence)
+        if task.name not in self.votes:
+            self.votes[task.name] = self._votes(task, sidecars)
+        kept = keeps(said, model, self.votes[task.name](table), project.config.distill.confidence)
         name = require_teacher(project.config)
         for row in np.flatnonzero(kept).tolist():
             labelled = distilled_record(task.label_names, pool[row], said, row, name, ROUND)
             worked.records.append({**labelled, "audio": labelled.get("audio")})
-        worked.problems += [Problem(identity, task.name, reason) for identity, reason in said.failed.items()]
+        for row, sample in enumerate(pool):
+            if said.labels[row] == NO_LABEL:
+                reason = said.failed.get(sample.id, f"{name}: its answer is none of the labels")
+                worked.problems.append(Problem(sample.id, task.name, reason))
 
     def _known(self, task: Task) -> list[Sample]:
         splits = self.project.splits
         return [sample for split in splits for sample in self.project.task_samples(task, split)]
 
-    def _votes(self, task: Task, table: FieldTable) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    def _votes(self, task: Task, sidecars: Sidecars) -> Votes:
         arbiter = Arbiter.load(archive_path(self.project, task).parent)
-        weighed = arbiter.weigh(active_rules(mined_rules_of(self.project, task).rules, task, table.sidecars))
-        return rule_votes(task, table, weighed.rules, weighed.reliability, np.array(arbiter.base_rates))
+        weighed = arbiter.weigh(active_rules(mined_rules_of(self.project, task).rules, task, sidecars))
+        base_rates = np.array(arbiter.base_rates)
+        return lambda table: rule_votes(task, table, weighed.rules, weighed.reliability, base_rates)
 
     def end(self) -> None:
         """Tell what was missing."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kdsl.distributed.schemas import prediction_rows, prediction_schema
 from kdsl.distributed.step import Problem, Worked
@@ -38,46 +38,67 @@ class Predict:
 
     def open(self, project: Project) -> "Predicting":
         predictor = self._opened(project)
-        predictor.predictor.state()  # that nothing changed since the run began is seen when a task is loaded
-        return Predicting(predictor, self.schema(project))
+        state = predictor.predictor.state()  # that nothing changed since is seen when a task is loaded
+        return Predicting(predictor, self.schema(project), frozenset(state.rules))
 
     def _opened(self, project: Project) -> ProjectPredictor:
         tasks = [task for task in project.tasks if task.name in self.tasks]
         return ProjectPredictor.open(project, tasks=tasks, keeping=False)
 
 
-@dataclass(frozen=True)
+_SEVERAL = 16
+"""Samples in a row that fail: then it is no matter of single ones, as where a server is gone."""
+
+
+@dataclass
 class Predicting:
     """One process of it."""
 
     predictor: ProjectPredictor
     schema: "pyarrow.Schema"
+    trained: frozenset[str]
+    """The tasks that were."""
+    decided: bool = False
+    """Whether any sample was: what goes wrong before is no matter of single samples."""
+    failed: int = 0
+    """Samples in a row that could not be."""
 
     def begin(self) -> None:
         """A shard begins."""
 
     def work(self, samples: Sequence[Sample]) -> Worked:
         """All at once; where that cannot be, one by one, to find out which of them it is."""
-        try:
-            return self._decided(samples)
-        except KdslError:
-            if len(samples) == 1:
-                raise
-        worked, first = Worked(), None
+        worked = Worked()
         for sample in samples:
+            if sample.task not in self.trained:
+                worked.problems.append(Problem(sample.id, sample.task, f"task {sample.task} was not trained"))
+        ready = [sample for sample in samples if sample.task in self.trained]
+        try:
+            worked.records += self._rows(ready)
+            return worked
+        except KdslError:
+            if len(ready) == 1 and not self.decided:
+                raise
+        first = None
+        for sample in ready:
             try:
-                worked.records += self._decided([sample]).records
+                worked.records += self._rows([sample])
             except KdslError as error:
                 first = first or error
+                self.failed += 1
                 worked.problems.append(Problem(sample.id, sample.task, str(error)))
-        if first is not None and not worked.records:
-            raise first  # it is no matter of single samples
+                if self.failed >= _SEVERAL:
+                    raise
+        if first is not None and not self.decided:
+            raise first
         return worked
 
-    def _decided(self, samples: Sequence[Sample]) -> Worked:
+    def _rows(self, samples: Sequence[Sample]) -> list[dict[str, Any]]:
         decisions = self.predictor.decide(samples)
+        if samples:
+            self.decided, self.failed = True, 0
         records = [{**each.record(), "fingerprint": each.sample.fingerprint} for each in decisions]
-        return Worked(prediction_rows(records, self.schema))
+        return prediction_rows(records, self.schema)
 
     def end(self) -> None:
         """Tell what was missing or unusable."""
