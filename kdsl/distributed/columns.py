@@ -27,7 +27,13 @@ def _column(values: Sequence[Any], kind: Any) -> Any:
     if types.is_struct(kind):
         fields = [kind.field(number) for number in range(kind.num_fields)]
         known = [{} if value is None else value for value in values]
-        inner = [_column([value.get(field.name) for value in known], field.type) for field in fields]
+        there = frozenset().union(*known)  # of evidence, most cells of most columns are not
+        inner = [
+            _column([value.get(field.name) for value in known], field.type)
+            if field.name in there
+            else pyarrow.nulls(len(known), field.type)
+            for field in fields
+        ]
         return pyarrow.StructArray.from_arrays(inner, fields=fields, mask=_missing(values))
     if types.is_map(kind):
         known = [{} if value is None else value for value in values]
