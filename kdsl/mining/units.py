@@ -44,6 +44,11 @@ def family(term: str) -> str:
     return _WORD.sub(lambda match: _stem(match[0]), term)
 
 
+def has_forms(term: str) -> bool:
+    """Whether other terms may be of the same `family`: those with English words in them."""
+    return _WORD.search(term) is not None
+
+
 @cache
 def _stem(word: str) -> str:
     return _STEMMER.stemWord(word)

@@ -15,7 +15,7 @@ from kdsl.fields.table import FieldTable, height_share
 from kdsl.mining.function_words import is_cut, says_little
 from kdsl.mining.meanings import meaning_conditions
 from kdsl.mining.sights import sight_conditions
-from kdsl.mining.units import candidate_terms, family, holds_han, phrases
+from kdsl.mining.units import candidate_terms, family, has_forms, holds_han, phrases
 from kdsl.rules.condition import Comparison, Condition, LargeType
 from kdsl.rules.engine import YES
 from kdsl.rules.matcher import Matcher
@@ -211,7 +211,9 @@ def _frequent_families(texts: Sequence[str], shortest: int, known_terms: Collect
     frequency, missed = bounded_counts((candidate_terms(text, shortest) for text in texts), BUCKET)
     least = least_samples(len(texts))
     forms: dict[str, list[str]] = {}
-    for term in sorted({*frequency, *known_terms}, key=lambda term: (-frequency[term], term)):
+    # What is too rare, and of no family but its own, need not be sorted: of Chinese texts that is nearly all.
+    able = {term for term, n in frequency.items() if n + missed >= least or has_forms(term)}
+    for term in sorted({*able, *known_terms}, key=lambda term: (-frequency[term], term)):
         forms.setdefault(family(term), []).append(term)
     known, most = frozenset(known_terms), _most(len(texts))
     return sorted(
