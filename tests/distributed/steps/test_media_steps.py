@@ -131,6 +131,7 @@ def test_answers_to_the_questions_of_rules_are_those_of_the_step_of_kdsl_run(pro
     rules = project / "rules" / "t"
     rules.mkdir(parents=True)
     (rules / "r-7f3k2m9q.yaml").write_text(RULE)
+    show(project, "images", "blue.png", "black.png", "blue.png")
     opened = Project.open(project, [f"small={server.url}"])
     run(opened, Questions(), tmp_path)
     ask_questions(opened, opened.small)
