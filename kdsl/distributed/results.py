@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdsl.distributed.columns import batch_of
 from kdsl.distributed.lease import FILE, leased
 from kdsl.distributed.shards import RESULT, Shard
 from kdsl.distributed.step import Problem
@@ -31,6 +32,8 @@ _METADATA = b"kdsl"
 _AT_ONCE = 16
 _ROW_GROUP = 10_000
 """Rows that are in memory before they are written."""
+_CONVERTED = 2048
+"""Records that become columns at once: for 256, as many as are predicted at once, that takes half as long again."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class Results:
                     writer = stack.enter_context(ParquetWriter(str(path), schema, compression="zstd"))
                 except OSError as error:
                     raise cannot_write(told, error) from error
-                result = ResultWriter(writer, told)
+                result = ResultWriter(writer, schema, told)
                 yield result
                 said = {
                     "shard": shard.name, "stamp": shard.stamp, "state": state, "samples": result.rows,
@@ -212,24 +215,33 @@ class Results:
 class ResultWriter:
     """Writes rows as they come, some thousands at once, and holds the problems."""
 
-    def __init__(self, writer: Any, path: Path) -> None:
-        self._writer, self._path = writer, path
+    def __init__(self, writer: Any, schema: "pyarrow.Schema", path: Path) -> None:
+        self._writer, self._schema, self._path = writer, schema, path
+        self._records: list[dict[str, Any]] = []
         self._waiting: list[pyarrow.RecordBatch] = []
         self._rows_waiting = 0
         self.rows = 0
         self.problems: list[Problem] = []
 
-    def add(self, rows: "pyarrow.RecordBatch") -> None:
+    def add(self, records: Sequence[dict[str, Any]]) -> None:
         """KdslError where the disk is full."""
-        self._waiting.append(rows)
-        self.rows += rows.num_rows
-        self._rows_waiting += rows.num_rows
+        self._records += records
+        self.rows += len(records)
+        if len(self._records) >= _CONVERTED:
+            self._convert()
         if self._rows_waiting >= _ROW_GROUP:
             self._write()
+
+    def _convert(self) -> None:
+        self._waiting.append(batch_of(self._records, self._schema))
+        self._rows_waiting += len(self._records)
+        self._records = []
 
     def _write(self) -> None:
         import pyarrow
 
+        if self._records:
+            self._convert()
         if not self._waiting:
             return
         table = pyarrow.Table.from_batches(self._waiting)

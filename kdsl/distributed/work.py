@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 from kdsl.config import ProjectConfig
 from kdsl.data.notes import Notes
-from kdsl.distributed.columns import batch_of
 from kdsl.distributed.results import Results, ShardDone
 from kdsl.distributed.shards import Shard, ShardError, shard_samples
 from kdsl.distributed.step import Problem, Step, Worker
@@ -74,7 +73,7 @@ class ShardWorker:
             found = shard_samples(shard.name, path, self._tasks, self._project.reading(), notes)
             for batch in _batches(_sorted_out(found, result.problems), self._job.step.batch):
                 worked = self._worker.work(batch)
-                result.add(batch_of(worked.records, self._schema))
+                result.add(worked.records)
                 result.problems += worked.problems
             self._require_unchanged(shard)
         self._worker.end()
