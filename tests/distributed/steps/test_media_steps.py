@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from small_shop import read, write
@@ -17,6 +19,7 @@ from kdsl.distributed.steps.questions import Questions
 from kdsl.distributed.steps.transcribe import Transcribe
 from kdsl.distributed.storage import Storage
 from kdsl.errors import KdslError
+from kdsl.fields.pages import PageFiller
 from kdsl.fields.sidecar import read_captions, read_ocr
 from kdsl.fields.vqa import read_probabilities
 from kdsl.project.project import Project
@@ -175,3 +178,31 @@ def test_without_a_folder_nothing_begins(project, rapidocr, tmp_path, step):
     key = "images" if isinstance(step, Ocr) else "audio"
     with pytest.raises(KdslError, match=rf"data\.{key} "):
         run(Project.open(project, [f"data.{key}={tmp_path}/nowhere"]), step, tmp_path)
+
+
+def test_images_in_the_shards_are_read(project, rapidocr, tmp_path):
+    for old in (tmp_path / "in").iterdir():
+        old.unlink()
+    content = (project / "images" / "blue.png").read_bytes()
+    rows = [{"id": "a", "text": "see", "image": {"bytes": content, "path": None}}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in" / "a.parquet")
+    run(Project.open(project), Ocr(), tmp_path)
+    [page] = told(tmp_path)
+    assert page["original_size"] == [60, 40]
+    assert (project / "images" / page["image"]).read_bytes() == content
+
+
+def test_results_that_are_a_sidecar_are_only_read(project, rapidocr, tmp_path):
+    opened = Project.open(project)
+    run(opened, Ocr(), tmp_path)
+    (tmp_path / "out" / "a.parquet").unlink()  # black.png is new now
+    before = sorted(path.name for path in (tmp_path / "out").rglob("*"))
+    other = Project.open(project, [f"data.ocr={tmp_path / 'out'}"])
+    sidecars = other.sidecars()
+    assert set(sidecars.ocr) == {"blue.png"}
+    pages = PageFiller(sidecars, other.config.data.images, other.config.data.ocr)
+    pages.fill(other.samples())
+    assert set(sidecars.ocr) == {"blue.png", "black.png"}
+    with pytest.raises(KdslError, match=r"out: is a folder, such as of results over shards, which is only read"):
+        other.ocr(1)
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*")) == before
