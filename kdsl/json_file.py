@@ -57,7 +57,7 @@ def append_jsonl(path: Path) -> Iterator[Append]:
     A last line that was torn, by an interruption or a full disk, is taken away before anything is written; one that
     another process writes just now is not. Raises KdslError when the file cannot be written.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, of any name
         raise KdslError(f"{path}: is a folder, such as of results over shards, which is only read; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ Results over shards hold the records that the same command writes to JSON Lines,
 null in its row, and is left out again here.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ def records_at(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     Raises KdslError for a bad line, a folder without results, and a shard that cannot be read.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, of any name
         shards = result_shards(path)
         if not shards:
             raise KdslError(f"{path}: has no results of shards (.parquet); name the folder that --output named")

@@ -1,5 +1,6 @@
 """The file of samples that a teacher labelled (`data.distilled`): plain samples with targets and their origin."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +57,7 @@ def read_distilled(path: Path, tasks: Sequence[Task]) -> dict[str, tuple[list[Sa
 
 
 def _records(path: Path, tasks: Sequence[Task]) -> Iterator[tuple[Record, Sample]]:
-    if not path.is_dir():
+    if not os.path.isdir(path):
         yield from iterate_records(path, tasks, more_keys=_KEYS)
         return
     notes, found = Notes(), []

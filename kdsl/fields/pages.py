@@ -56,7 +56,7 @@ class PageFiller:
         new = [image for image in images if image not in self.sidecars.ocr and image not in self._missing]
         readable: list[str] = []
         outside: list[str] = []
-        only_read = self._sidecar.is_dir()
+        only_read = os.path.isdir(self._sidecar)
         for image in new:
             if not _is_file(self._folder, image):
                 self._missing[image] = "no such file" if self._folder is not None else "data.images is not set"

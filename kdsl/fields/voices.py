@@ -101,7 +101,7 @@ class TranscriptFiller:
             return
         known, kept = self.sidecars.transcripts, [audio for audio in sounds if not os.path.isabs(audio)]
         with self.transcriber:
-            if kept and self._folder is not None and self._sidecar is not None and not self._sidecar.is_dir():
+            if kept and self._folder is not None and self._sidecar is not None and not os.path.isdir(self._sidecar):
                 found = fill_transcripts(kept, self._folder, self._sidecar, self.transcriber, self._progress, known)
                 self._missing |= found.problems
             self._listen([audio for audio in sounds if audio not in known])

@@ -65,7 +65,9 @@ class AnswerFiller:
         if asked and self.load is not None:
             self._open(self.load)
             with ExitStack() as stack:
-                kept = None if self.sidecar is None or self.sidecar.is_dir() or not self.keeping else self.sidecar
+                kept = (
+                    None if self.sidecar is None or os.path.isdir(self.sidecar) or not self.keeping else self.sidecar
+                )
                 append = None if kept is None else stack.enter_context(append_jsonl(kept))
                 for (task, questions), images in asked.items():
                     self._ask(self.tasks[task].wording, questions, images, append)

@@ -118,8 +118,9 @@ def test_every_console_block_is_run_by_one_of_these_programs():
     assert found == {"curl", "python", "node"}
 
 
-def test_the_files_to_copy_are_those_of_the_page():
-    shown = {block["file"]: block["text"] for block in BLOCK.finditer(PAGE) if block["file"]}
+def test_the_files_to_copy_are_those_of_the_pages():
+    pages = PAGE, (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    shown = {block["file"]: block["text"] for page in pages for block in BLOCK.finditer(page) if block["file"]}
     for path in FILES.iterdir():
         assert shown[path.name] == path.read_text(encoding="utf-8"), path.name
 
