@@ -16,15 +16,14 @@ class Pace:
     def __init__(self, sizes: Mapping[str, int]) -> None:
         """`sizes`: the bytes of each shard."""
         # A shard without a byte takes its time too.
-        self._left = {name: size + 1 for name, size in sizes.items()}
-        self._all = sum(self._left.values())
+        self._waiting = {name: size + 1 for name, size in sizes.items()}
+        self._all = self._left = sum(self._waiting.values())
         self._begun = time.monotonic()
 
     def told(self, done: str) -> str:
         """The time that is left after one more shard is done, in words."""
-        self._left.pop(done, None)
-        left = sum(self._left.values())
-        seconds = (time.monotonic() - self._begun) * left / max(1, self._all - left)
+        self._left -= self._waiting.pop(done, 0)
+        seconds = (time.monotonic() - self._begun) * self._left / max(1, self._all - self._left)
         return f"{in_words(seconds)} left"
 
 
