@@ -302,23 +302,6 @@ def _start_worker(problem: MiningProblem, settings: MiningSettings, inside: Insi
     global _problem, _settings, _inside
     _problem, _settings, _inside = problem, settings, inside
     ignore_interrupts()
-    _end_with_parent()
-
-
-def _end_with_parent() -> None:
-    """End this process when the main one is gone, however that ended."""
-    import os
-    import threading
-    from multiprocessing import connection, parent_process
-
-    parent = parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _mine_in_worker(job: Job) -> list[FoundRule]:
