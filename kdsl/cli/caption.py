@@ -9,10 +9,9 @@ from kdsl.cli.shards import (
     EngineName,
     EngineOption,
     ResultsOption,
+    ShardOptions,
     ShardsOption,
-    engine_of,
-    local_model_takes_gpu,
-    require_no_shards,
+    gpus_for,
     run_on_shards,
 )
 
@@ -36,13 +35,13 @@ def caption(
     from kdsl.project.small import caption_images
 
     project = open_project(arguments)
-    if input is not None or output is not None:
+    shards = ShardOptions(input, output, engine, address, workers, again)
+    if shards.given:
         from kdsl.distributed.steps.caption import Caption
 
-        step = Caption(local_model_takes_gpu(project))
-        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        run_on_shards(project, Caption(gpus_for(project.config.small_model)), shards, format)
         return
-    require_no_shards(engine, address, again, workers)
+    shards.require_none()
     outcome = caption_images(project)
     if format is Format.json:
         print_json(asdict(outcome))

@@ -21,9 +21,8 @@ from kdsl.cli.shards import (
     EngineName,
     EngineOption,
     ResultsOption,
+    ShardOptions,
     ShardsOption,
-    engine_of,
-    require_no_shards,
     run_on_shards,
 )
 
@@ -50,13 +49,13 @@ def distill(
     from kdsl.project.distillation import distil_into_file
 
     project = open_project(arguments)
-    if input is not None or output is not None:
+    shards = ShardOptions(input, output, engine, address, workers, again)
+    if shards.given:
         from kdsl.distributed.steps.distill import Distill
 
-        step = Distill(timeout, retries)
-        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        run_on_shards(project, Distill(timeout, retries), shards, format)
         return
-    require_no_shards(engine, address, again, workers)
+    shards.require_none()
     done = distil_into_file(project, timeout, retries)
     if format is Format.json:
         print_json([task.record() for task in done])

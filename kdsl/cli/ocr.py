@@ -9,9 +9,8 @@ from kdsl.cli.shards import (
     EngineName,
     EngineOption,
     ResultsOption,
+    ShardOptions,
     ShardsOption,
-    engine_of,
-    require_no_shards,
     run_on_shards,
 )
 
@@ -33,13 +32,13 @@ def ocr(
     from dataclasses import asdict
 
     project = open_project(arguments)
-    if input is not None or output is not None:
+    shards = ShardOptions(input, output, engine, address, workers, again)
+    if shards.given:
         from kdsl.distributed.steps.ocr import Ocr
 
-        step = Ocr()
-        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        run_on_shards(project, Ocr(), shards, format)
         return
-    require_no_shards(engine, address, again)
+    shards.require_none(workers=True)
     outcome = project.ocr(workers)
     if format is Format.json:
         print_json(asdict(outcome))

@@ -11,9 +11,8 @@ from kdsl.cli.shards import (
     AddressOption,
     EngineName,
     EngineOption,
-    engine_of,
+    ShardOptions,
     is_over_shards,
-    require_no_shards,
     run_on_shards,
 )
 
@@ -79,23 +78,21 @@ def predict(
     """Predict labels with the trained model and the rules together; the same command goes on after an interruption."""
     from kdsl.arbiter.stream import Mode
     from kdsl.data.sample_file import sample_files
-    from kdsl.distributed.steps.predict import Predict
     from kdsl.project.given_sample import given_samples
     from kdsl.project.predicted_table import predict_table, table_form
     from kdsl.project.prediction import decide_files, explain_id, explain_samples, predict_file
 
     directly = text is not None or bool(image) or bool(audio)
     if input and not directly and is_over_shards(input, output, engine):
+        from kdsl.distributed.steps.predict import Predict
+
         _require_whole_shards(input, append, explain)
         project = open_project(arguments)
         step = Predict(tuple(each.name for each in chosen_tasks(project, task)), batch)
-        [folder] = input
-        format = format or Format.table
-        run_on_shards(
-            project, step, folder, output, engine_of(engine, address, workers, step), again, format, step.tasks
-        )
+        shards = ShardOptions(input[0], output, engine, address, workers, again)
+        run_on_shards(project, step, shards, format or Format.table, step.tasks)
         return
-    require_no_shards(engine, address, False, workers)
+    ShardOptions(None, None, engine, address, workers, again=False).require_none()
     _require_sense(directly, bool(input), output is not None, append, again, explain, format)
     project = open_project(arguments)
     tasks = chosen_tasks(project, task)

@@ -9,10 +9,9 @@ from kdsl.cli.shards import (
     EngineName,
     EngineOption,
     ResultsOption,
+    ShardOptions,
     ShardsOption,
-    engine_of,
-    local_model_takes_gpu,
-    require_no_shards,
+    gpus_for,
     run_on_shards,
 )
 
@@ -32,18 +31,17 @@ def questions(
     With --input and --output: answer those that the rules ask, about the images of the samples in shards.
     """
     from kdsl.errors import KdslError
-    from kdsl.project.small import ask_questions
+    from kdsl.project.small import ask_questions, require_small
 
     project = open_project(arguments)
-    if input is not None or output is not None:
+    shards = ShardOptions(input, output, engine, address, workers, again)
+    if shards.given:
         from kdsl.distributed.steps.questions import Questions
 
-        step = Questions(local_model_takes_gpu(project))
-        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        run_on_shards(project, Questions(gpus_for(project.config.small_model)), shards, format)
         return
-    require_no_shards(engine, address, again, workers)
-    if project.config.small_model is None:
-        raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
+    shards.require_none()
+    require_small(project.config)
     if project.config.data.questions is None:
         raise KdslError("data.questions is not set; name the sidecar file to fill, such as data/questions.jsonl")
     _ = project.image_folder

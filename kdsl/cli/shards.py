@@ -1,6 +1,7 @@
 """What the commands share that work over shards: their options, the engine, and what they print in the end."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -62,21 +63,6 @@ def is_over_shards(inputs: Sequence[str], output: str | None, engine: EngineName
     return not Path(output).suffix or Path(output).is_dir()
 
 
-def engine_of(name: EngineName, address: str | None, workers: int | None, step: "Step") -> "Engine":
-    """Where shards are worked on; KdslError for an address without --engine ray."""
-    require_ray_for(address, name)
-    if name is EngineName.ray:
-        from kdsl.distributed.ray_engine import in_cluster
-
-        return in_cluster(address, workers)
-    import os
-
-    from kdsl.distributed.running import in_processes
-
-    # A model in memory is one a process: several would take several times the memory, and no GPU has room for them.
-    return in_processes(workers or (1 if step.gpus else os.cpu_count() or 1))
-
-
 def require_ray_for(address: str | None, engine: EngineName) -> None:
     """Raise KdslError for the address of a cluster that would not be used."""
     from kdsl.errors import KdslError
@@ -85,15 +71,56 @@ def require_ray_for(address: str | None, engine: EngineName) -> None:
         raise KdslError("--address is that of a Ray cluster; give --engine ray too")
 
 
+@dataclass(frozen=True)
+class ShardOptions:
+    """What a command was told of work over shards."""
+
+    input: str | None
+    output: str | None
+    engine: EngineName
+    address: str | None
+    workers: int | None
+    again: bool
+
+    @property
+    def given(self) -> bool:
+        """Whether it is to work over shards."""
+        return self.input is not None or self.output is not None
+
+    def require_none(self, workers: bool = False) -> None:
+        """Raise KdslError for options that say something about shards where none are given; `workers` may be given
+        where the command has some without shards, too."""
+        from kdsl.errors import KdslError
+
+        given = {
+            "--engine ray": self.engine is EngineName.ray,
+            "--address": self.address is not None,
+            "--again": self.again,
+            "--workers": self.workers is not None and not workers,
+        }
+        for option, is_given in given.items():
+            if is_given:
+                raise KdslError(
+                    f"{option} is for work over shards; name their folder with --input, and one with --output"
+                )
+
+    def engine_for(self, step: "Step") -> "Engine":
+        """Where shards are worked on; KdslError for an address without --engine ray."""
+        require_ray_for(self.address, self.engine)
+        if self.engine is EngineName.ray:
+            from kdsl.distributed.ray_engine import in_cluster
+
+            return in_cluster(self.address, self.workers)
+        import os
+
+        from kdsl.distributed.running import in_processes
+
+        # A model in memory is one a process: several take several times the memory, and no GPU has room for them.
+        return in_processes(self.workers or (1 if step.gpus else os.cpu_count() or 1))
+
+
 def run_on_shards(
-    project: "Project",
-    step: "Step",
-    input: str | None,
-    output: str | None,
-    engine: "Engine",
-    again: bool,
-    format: Format,
-    tasks: Sequence[str] | None = None,
+    project: "Project", step: "Step", shards: ShardOptions, format: Format, tasks: Sequence[str] | None = None
 ) -> None:
     """Do a step over shards and print what came of it; exit code 1 where something failed."""
     from dataclasses import asdict
@@ -101,10 +128,11 @@ def run_on_shards(
     from kdsl.distributed.running import run_over_shards
     from kdsl.errors import KdslError
 
+    input, output = shards.input, shards.output
     if input is None or output is None:
         missing = "--input" if input is None else "--output"
         raise KdslError(f"work over shards needs --input and --output, two folders or addresses; {missing} is missing")
-    outcome = run_over_shards(project, step, input, output, engine, again, tasks)
+    outcome = run_over_shards(project, step, input, output, shards.engine_for(step), shards.again, tasks)
     if format is Format.json:
         print_json(asdict(outcome))
     else:
@@ -122,20 +150,8 @@ def run_on_shards(
         raise typer.Exit(1)
 
 
-def local_model_takes_gpu(project: "Project") -> float:
-    """1 where `small:` is a model in memory, which has a GPU for itself where there is one; 0 for one of a server."""
+def gpus_for(model: str | None) -> float:
+    """1 for a model in memory, which has a GPU for itself where there is one; 0 for that of a server, and without."""
     from kdsl.hosts import is_address
 
-    model = project.config.small_model
     return 0.0 if model is None or is_address(model) else 1.0
-
-
-def require_no_shards(engine: EngineName, address: str | None, again: bool, workers: int | None = None) -> None:
-    """Raise KdslError for options that say something about shards where none are given."""
-    from kdsl.errors import KdslError
-
-    given = {"--engine ray": engine is EngineName.ray, "--address": address is not None, "--again": again}
-    given["--workers"] = workers is not None
-    for option, is_given in given.items():
-        if is_given:
-            raise KdslError(f"{option} is for work over shards; name their folder with --input, and one with --output")

@@ -9,9 +9,9 @@ from kdsl.cli.shards import (
     EngineName,
     EngineOption,
     ResultsOption,
+    ShardOptions,
     ShardsOption,
-    engine_of,
-    require_no_shards,
+    gpus_for,
     run_on_shards,
 )
 
@@ -33,16 +33,16 @@ def transcribe(
     from dataclasses import asdict
 
     project = open_project(arguments)
-    if input is not None or output is not None:
+    shards = ShardOptions(input, output, engine, address, workers, again)
+    if shards.given:
         from kdsl.config import EMBEDDED_SPEECH
         from kdsl.distributed.steps.transcribe import Transcribe
-        from kdsl.hosts import is_address
 
         speech = project.config.speech
-        step = Transcribe(0.0 if speech == EMBEDDED_SPEECH or is_address(speech) else 1.0)
-        run_on_shards(project, step, input, output, engine_of(engine, address, workers, step), again, format)
+        step = Transcribe(gpus_for(None if speech == EMBEDDED_SPEECH else speech))
+        run_on_shards(project, step, shards, format)
         return
-    require_no_shards(engine, address, again)
+    shards.require_none(workers=True)
     outcome = project.transcribe(workers)
     if format is Format.json:
         print_json(asdict(outcome))

@@ -7,6 +7,7 @@ from kdsl.errors import KdslError
 from kdsl.pretrained import model_name
 
 if TYPE_CHECKING:
+    from kdsl.config import ProjectConfig
     from kdsl.project.project import Project
     from kdsl.rules.rulebase import RuleBase
     from kdsl.sample import Task
@@ -18,6 +19,13 @@ SMALL_ANSWERS_FILE = "small.jsonl"
 """In the checkpoint: what the small model answered while rules were mined."""
 
 
+def require_small(config: "ProjectConfig") -> str:
+    """The model that `small:` names; KdslError where it is an embedded part, which looks at no image."""
+    if config.small_model is None:
+        raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
+    return config.small_model
+
+
 def load_small(project: "Project", keeping: bool = True) -> "VisionLanguageModel":
     """The model that `small:` names; KdslError in one sentence where it names none, or cannot be loaded.
 
@@ -27,12 +35,10 @@ def load_small(project: "Project", keeping: bool = True) -> "VisionLanguageModel
     from kdsl.vlm.picture_cache import PICTURES_FOLDER
     from kdsl.vlm.pixels import PixelBudget
 
-    config = project.config
-    if config.small_model is None:
-        raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
+    config, model = project.config, require_small(project.config)
     budget = PixelBudget(config.pixels.min, config.pixels.max)
     pictures = config.checkpoint / PICTURES_FOLDER if keeping else None
-    return load_model(config.small_model, budget, consent=project.consent, pictures=pictures)
+    return load_model(model, budget, consent=project.consent, pictures=pictures)
 
 
 def cached_small(project: "Project") -> "CachedModel | None":

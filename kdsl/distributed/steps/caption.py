@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from kdsl.distributed.schemas import caption_schema
 from kdsl.distributed.steps.media import MediaWorker, Named
-from kdsl.errors import KdslError
 from kdsl.pretrained import model_name
 from kdsl.project.project import Project
-from kdsl.project.small import load_small
+from kdsl.project.small import load_small, require_small
 from kdsl.small.captions import captions_of
 from kdsl.small.wording import wording_of
 
@@ -29,9 +28,8 @@ class Caption:
 
     def state(self, project: Project) -> str:
         """The model's name. KdslError where `small:` names none, and without a folder of images."""
-        if project.config.small_model is None:
-            raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
-        return f"{project.image_folder} {model_name(project.config.small)}"
+        model = require_small(project.config)
+        return f"{project.image_folder} {model_name(model)}"
 
     def schema(self, project: Project) -> "pyarrow.Schema":
         return caption_schema()

@@ -12,7 +12,7 @@ from kdsl.distributed.steps.media import MediaWorker, Named
 from kdsl.errors import KdslError
 from kdsl.pretrained import model_name
 from kdsl.project.project import Project
-from kdsl.project.small import load_small, rule_questions
+from kdsl.project.small import load_small, require_small, rule_questions
 from kdsl.small.picture_chunks import Unreadable, answered
 from kdsl.small.questions import QuestionAnswers, score_questions
 from kdsl.small.wording import wording_of
@@ -36,12 +36,11 @@ class Questions:
 
     def state(self, project: Project) -> str:
         """The model's name, and what the active rules ask. KdslError without a model, images or questions."""
-        if project.config.small_model is None:
-            raise KdslError("small: lexical looks at no image; name a model, such as small=Qwen/Qwen2-VL-2B-Instruct")
+        model = require_small(project.config)
         asked = {task.name: rule_questions(project, task) for task in project.tasks}
         if not any(asked.values()):
             raise KdslError(f"{project.config.rules}: no active rule asks a visual question; none is to be answered")
-        told = [str(project.image_folder), model_name(project.config.small), asked]
+        told = [str(project.image_folder), model_name(model), asked]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def schema(self, project: Project) -> "pyarrow.Schema":
