@@ -51,15 +51,15 @@ class Measured:
     @property
     def rate(self) -> float:
         """Decisions a second."""
-        return self.load.answered * self.together / self.load.seconds
+        return _per(self.load.answered * self.together, self.load.seconds)
 
     @property
     def cost(self) -> float:
         """Milliseconds of the server's processor time a request."""
-        return self.of_server * 1000 / self.requests
+        return _per(self.of_server * 1000, self.requests)
 
     def __str__(self) -> str:
-        cost = f"{self.cost:.2f} + {self.of_client * 1000 / self.requests:.2f} ms"
+        cost = f"{self.cost:.2f} + {_per(self.of_client * 1000, self.requests):.2f} ms"
         return f"{self.rate:,.0f}/s, p99 {self.load.percentile(99):.0f} ms, {cost}{_failures(self.load)}"
 
 
@@ -126,7 +126,8 @@ class Speed:
             yield f"{measured.server.name}, {self.calm:.0f} requests/s", _waits(load), ""
         (own, other), (own_calm, other_calm) = busy, calm
         said = (
-            f"{own.rate / other.rate:.2f} times the decisions, {own.cost / other.cost:.2f} times the processor time, "
+            f"{_per(own.rate, other.rate):.2f} times the decisions, "
+            f"{_per(own.cost, other.cost):.2f} times the processor time, "
             f"{own_calm.percentile(99) / other_calm.percentile(99):.2f} times the p99"
         )
         yield f"{own.server.name} beside {other.server.name}", said, ""
@@ -139,6 +140,11 @@ class Speed:
     ) -> Load:
         asked = self.bodies.of(self.bodies.dialogues if records is None else records)
         return asyncio.run(arrive(server.target, asked, self.calm, seconds, seed))
+
+
+def _per(amount: float, of: float) -> float:
+    """The one over the other; NaN where nothing was answered, as on a machine that had no time for it."""
+    return amount / of if of else float("nan")
 
 
 def _waits(load: Load) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -17,10 +18,12 @@ from service_shop import opened
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from benchmarks.serve import main
-from benchmarks.serving_client import Answer, Target, arrive, saturate
+from benchmarks.serving_client import Answer, Load, Target, arrive, saturate
 from benchmarks.serving_kill import logged_decisions
 from benchmarks.serving_reload import Base, Change, Seen
 from benchmarks.serving_requests import Bodies
+from benchmarks.serving_servers import Server
+from benchmarks.serving_speed import Measured
 from kdsl.rules.rulebase import RuleBase
 
 OLD, NEW, MIXED = (frozenset({("r-bench00", first), ("r-bench01", second)}) for first, second in ("aa", "bb", "ab"))
@@ -81,6 +84,14 @@ def test_requests_that_arrive_by_chance_are_all_asked_and_answered(answering):
 def test_nothing_listens(answering):
     load = saturate(Target(1, "/"), iter([b"a"]), 1, settle=0.0)
     assert (load.answered, load.failed, load.first_failure) == (0, 1, "no answer: the connection broke")
+
+
+def test_a_machine_too_busy_to_answer_gives_no_figure(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        server = Server("none", process, Target(1, "/"), tmp_path / "said")
+    assert str(Measured(server)) == "nan/s, p99 nan ms, nan + nan ms"
+    measured = Measured(server, 2, Load(2.0, 3, waits=[4.0] * 3), 4, 0.008, 0.004)
+    assert str(measured) == "3/s, p99 4 ms, 2.00 + 1.00 ms"
 
 
 def test_no_request_repeats_an_id_or_a_text(shop):
