@@ -1,10 +1,9 @@
 """Which samples of a fixed set a condition holds on, in milliseconds, for rules that are being written.
 
 `kdsl.rules.engine` decides thousands of rules in one pass over texts; here one term at a time is looked for in all
-texts of a field as one string, which `str.find` runs through quickly. Both must say the same (tested).
+texts of a field as one array. Both must say the same (tested).
 """
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -15,16 +14,17 @@ from numpy.typing import NDArray
 from kdsl.bitmaps import Flags
 from kdsl.embeddings.encoder import Vectors32
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.review.text_column import TextColumn
 from kdsl.rules.condition import Comparison, Condition, Meaning
 from kdsl.rules.engine import YES
-from kdsl.rules.matcher import is_bounded, whole_words
 from kdsl.rules.meaning import ROUNDING, comparable, similarities
 from kdsl.rules.rule import Rule, When
 from kdsl.rules.sight import holds_on_sight
 
-Joined = tuple[str, list[int]]
-"""Texts of many samples, one after the other, and where each begins, with the end of the last."""
+_KEPT = 1 << 28
+"""Bytes that are kept of where terms occur."""
 _AT_ONCE = 1024
 """Samples whose pieces are compared at once, which bounds the vectors that are held for it."""
 
@@ -33,16 +33,20 @@ _AT_ONCE = 1024
 class Columns:
     """The fields of many samples, each for all samples at once."""
 
-    texts: Mapping[str, Joined]
+    texts: Mapping[str, TextColumn]
     """By field."""
     numbers: Mapping[str, NDArray[np.float64]]
     """[n_samples]; nan where there is no number."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(next(iter(self.numbers.values())))
 
     @classmethod
     def of(cls, table: FieldTable) -> "Columns":
         """Reads all fields of all samples, which takes seconds for thousands."""
         return cls(
-            {field: _join(table.texts(field)) for field in TEXT_FIELDS},
+            {field: TextColumn.of(table.texts(field)) for field in TEXT_FIELDS},
             {
                 field: np.array([np.nan if value is None else value for value in table.numbers(field)], dtype=float)
                 for field in NUMBER_FIELDS
@@ -51,24 +55,26 @@ class Columns:
 
 
 class Finder:
-    """Looks for conditions on the samples of `table`, whose fields are `columns`.
+    """Looks for conditions on samples whose fields are `columns`.
 
     What takes long is kept: where a term occurs, how near a wording is, what a condition on sight holds on. So a
     threshold may move without anything being looked for again.
     """
 
-    def __init__(self, table: FieldTable, columns: Columns) -> None:
-        self._table = table
-        self._numbers = columns.numbers
+    def __init__(self, columns: Columns, table: FieldTable | None = None) -> None:
+        """`table` has the same samples; without it only conditions that `in_columns` can be looked for."""
+        self._columns = columns
+        self._table = table = FieldTable((), Sidecars()) if table is None else table
         # Not methods, which would tie the finder to itself: it must go at once when its data are read again.
         searched = lru_cache(maxsize=64)(partial(_searched, table, columns.texts))
-        self._term = lru_cache(maxsize=4096)(partial(_find, searched, len(table)))
+        size = len(columns)
+        self._term = lru_cache(maxsize=min(4096, _KEPT // max(size, 1)))(partial(_find, searched, size))
         self._similarities = lru_cache(maxsize=256)(partial(_similarities, table))
         self._seen = lru_cache(maxsize=256)(partial(_seen, table))
 
     def rule(self, conditions: Sequence[Condition]) -> Flags:
         """Whether all conditions hold on each sample: bool [n_samples]; nowhere where a meaning cannot be compared."""
-        result = np.ones(len(self._table), dtype=bool)
+        result = np.ones(len(self._columns), dtype=bool)
         if any(condition.meaning is not None for condition in conditions):
             rule = Rule(id="r-0000", label="", when=When(all=tuple(conditions)))
             if not comparable(rule, self._table.sentence_vectors):
@@ -89,10 +95,10 @@ class Finder:
     def _positive(self, condition: Condition) -> Flags:
         """`condition` with the negation taken off."""
         if condition.comparison is not None:
-            # A number that does not exist is nan: it fails every comparison, and so meets the negation.
-            numbers = self._numbers[condition.field]
-            comparison = condition.comparison
-            return np.array([comparison.holds(None if np.isnan(number) else number) for number in numbers], dtype=bool)
+            # A number that does not exist fails every comparison, and so meets the negation.
+            values, where = np.unique(self._columns.numbers[condition.field], return_inverse=True)
+            numbers = [None if np.isnan(value) else value for value in values.tolist()]
+            return np.array([condition.comparison.holds(number) for number in numbers], dtype=bool)[where]
         if condition.question is not None:
             question = condition.question
             return np.array([(row.answer(question) or 0.0) >= YES for row in self._table.rows], dtype=bool)
@@ -100,32 +106,29 @@ class Finder:
             return np.array(self.similarities(condition.meaning) >= condition.meaning.at - ROUNDING, dtype=bool)
         if condition.colour is not None or condition.image_kind is not None:
             return self._seen(condition.model_copy(update={"negated": False}))
-        result = np.zeros(len(self._table), dtype=bool)
+        result = np.zeros(len(self._columns), dtype=bool)
         height = None if condition.size is None else condition.size.height
         for term in condition.normalised_terms:
             result |= self._term(condition.field, height, term)
         return result
 
 
-def _searched(table: FieldTable, texts: Mapping[str, Joined], field: str, height: Comparison | None) -> Joined:
+def in_columns(condition: Condition) -> bool:
+    """Whether a condition is about texts and numbers alone, which columns have."""
+    return condition.comparison is not None or bool(condition.terms)
+
+
+def _searched(table: FieldTable, texts: Mapping[str, TextColumn], field: str, height: Comparison | None) -> TextColumn:
     """The text of a field, or of the lines of such a height."""
-    return texts[field] if height is None else _join([row.lines_of(height.holds).text for row in table.rows])
+    return texts[field] if height is None else TextColumn.of([row.lines_of(height.holds).text for row in table.rows])
 
 
 def _find(
-    searched: Callable[[str, Comparison | None], Joined], count: int, field: str, height: Comparison | None, term: str
-) -> Flags:
-    text, starts = searched(field, height)
+    searched: Callable[[str, Comparison | None], TextColumn], count: int, field: str, height: Comparison | None,
+    term: str,
+) -> Flags:  # fmt: skip
     found = np.zeros(count, dtype=bool)
-    bounded = is_bounded(term)
-    position = text.find(term)
-    while position >= 0:
-        if bounded and not whole_words(text, position, position + len(term)):
-            position = text.find(term, position + 1)
-            continue
-        sample = bisect_right(starts, position) - 1
-        found[sample] = True
-        position = text.find(term, starts[sample + 1])
+    found[searched(field, height).find(term)] = True
     found.setflags(write=False)
     return found
 
@@ -145,11 +148,3 @@ def _seen(table: FieldTable, condition: Condition) -> Flags:
     found = np.array([holds_on_sight(condition, row) for row in table.rows], dtype=bool)
     found.setflags(write=False)
     return found
-
-
-def _join(texts: Sequence[str]) -> Joined:
-    """No term holds the newline between two texts."""
-    starts = [0]
-    for text in texts:
-        starts.append(starts[-1] + len(text) + 1)
-    return "\n".join(texts) + "\n", starts

@@ -44,7 +44,7 @@ class SampleHits:
         """`counted` is what was counted on these samples."""
         self.samples = tuple(samples)
         self.table = FieldTable(samples, sidecars)
-        self.finder = Finder(self.table, counted.columns)
+        self.finder = Finder(counted.columns, self.table)
         self.position = {sample.id: index for index, sample in enumerate(self.samples)}
         self._known: dict[str, Bitmap] = dict(zip(counted.whens, counted.bits, strict=True))
         self._mutex = threading.RLock()

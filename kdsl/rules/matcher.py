@@ -73,3 +73,8 @@ def is_bounded(term: str) -> bool:
 
 def _forms_words(character: str) -> bool:
     return character < _NO_WORDS and character.isalnum()
+
+
+FORMS_WORDS = np.zeros(1 << 16, dtype=bool)
+"""The same by UTF-16 code unit: bool [65536]."""
+FORMS_WORDS[: ord(_NO_WORDS)] = [_forms_words(chr(code)) for code in range(ord(_NO_WORDS))]

@@ -38,7 +38,7 @@ def test_what_the_finder_finds_is_what_the_engine_decides(dialogues, conditions)
 def assert_same(table: FieldTable, conditions: list[dict]) -> list[bool]:
     """What both find."""
     when = When(all=tuple(Condition.model_validate(each) for each in conditions))
-    found = Finder(table, Columns.of(table)).rule(when.all).tolist()
+    found = Finder(Columns.of(table), table).rule(when.all).tolist()
     assert found == Engine([Rule(id="r-0000", label="x", when=when)]).matrix(table)[:, 0].tolist()
     return found
 
@@ -98,7 +98,7 @@ def test_what_is_seen_is_found_as_the_engine_decides_it(tmp_path, condition, hit
 def test_a_threshold_moves_without_anything_being_encoded_again(tmp_path):
     vectors = concept_vectors()
     table = open_seeing_shop(tmp_path, vectors=vectors).site.indexes[TASK].table
-    finder = Finder(table, Columns.of(table))
+    finder = Finder(Columns.of(table), table)
     known = []
     for at in (0.3, 0.72, 0.9):
         [condition] = [Condition.model_validate(means("user", at, "退钱"))]
