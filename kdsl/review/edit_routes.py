@@ -76,10 +76,10 @@ def live(call: Asked, task: KnownTask, form: Sent) -> Response:
             (each, similarities(label, each.right.tolist(), each.wrong.tolist(), LEAST_SIMILARITY, each.meaning.at))
             for each in thresholds(index, conditions, label)
         ],
-        **edit_values(call.site, task, conditions, label, saved, seen.flags),
-        wrong=hits_of(call.site, task, conditions, seen.wrong, language),
-        gained=hits_of(call.site, task, conditions, seen.gained, language),
-        lost=hits_of(call.site, task, saved.rule.conditions if saved else (), seen.lost, language),
+        **edit_values(call.site, task, conditions, label, saved),
+        wrong=hits_of(call.site, task, seen.known, conditions, seen.wrong, language),
+        gained=hits_of(call.site, task, seen.known, conditions, seen.gained, language),
+        lost=hits_of(call.site, task, seen.known, saved.rule.conditions if saved else (), seen.lost, language),
     )  # fmt: skip
 
 

@@ -2,15 +2,19 @@
 
 import gc
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_sample
 from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
 from kdsl.label_matrix import label_array
 from kdsl.project.project import Project
 from kdsl.project.recorded import data_orders
@@ -19,9 +23,18 @@ from kdsl.project.unlabelled import unlabelled_table
 from kdsl.review.dataset import Dataset, Source, Stamps, recently_written, stamps_of
 from kdsl.review.effect import NOT_TRAINED, TrainedArbiter, trained_files
 from kdsl.review.model_predictions import prediction_files
-from kdsl.review.reading import Said, conditions_of, counted, read_and_ask, read_and_count, read_and_prepare
+from kdsl.review.reading import (
+    Said,
+    conditions_of,
+    counted,
+    read_and_ask,
+    read_and_count,
+    read_and_prepare,
+    read_and_write,
+)
 from kdsl.review.site import Site
 from kdsl.review.store import RuleStore
+from kdsl.review.stored_hits import StoredHits
 from kdsl.review.task_index import TaskIndex
 from kdsl.sample import Sample, Task
 from kdsl.subprocess_call import Stopped, call_in_subprocess
@@ -72,6 +85,8 @@ class LiveSite:
         self._asked: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}
         self._not_to_refine: list[TaskIndex] = []
+        self._all_counted: dict[str, tuple[Stamps, Stamps]] = {}
+        """By task the files of which all samples were counted on."""
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
 
@@ -97,6 +112,10 @@ class LiveSite:
     def ask_model(self) -> None:
         """Find out what the model says, where that is not known of the files as they are now; takes a while."""
         self._ask_model(_here)
+
+    def count_all(self) -> None:
+        """Count on all samples of tasks that have more than the page looks at; takes minutes for a million."""
+        self._count_all(_here)
 
     def prepare_refining(self) -> None:
         """Prepare the samples on which rules are refined, where that is not done yet; takes seconds."""
@@ -132,6 +151,7 @@ class LiveSite:
                 before = now
                 self._take_trained()
                 self._ask_model(apart)
+                self._count_all(apart)
                 self._prepare_refining(apart)
             self._stop.wait(FRESH)
 
@@ -191,6 +211,32 @@ class LiveSite:
                 self.site.labelling.guides[name] = said.guide
             self.site.overview(name)
 
+    def _count_all(self, call: Call) -> None:
+        for name, index in self.site.indexes.items():
+            now = self._read, self._labels
+            some = self._source.read_all is not None and self.site.counts.get(name, 0) > len(index.samples)
+            if not some or self._all_counted.get(name) == now or "data" in self._problems:
+                continue
+            try:
+                index.everything = self._all_hits(call, name)
+                index.no_everything = ""
+            except KdslError as error:
+                index.no_everything = error.in_commands()
+            if self.changing:  # they may be other samples: count again once they are read
+                return
+            self._all_counted[name] = now
+
+    def _all_hits(self, call: Call, name: str) -> StoredHits:
+        if find_spec("pyarrow") is None:
+            raise KdslError("rules are counted on some of the samples", hint="pip install 'kdsl-rules[arrow]' for all")
+        place = self._config.checkpoint
+        place.mkdir(parents=True, exist_ok=True)
+        # What is mapped into memory stays there without its names: nothing is left behind, however this process ends.
+        with tempfile.TemporaryDirectory(dir=place, prefix=".review-", ignore_cleanup_errors=True) as folder:
+            conditions = conditions_of(self.site.store)
+            written = call(read_and_write, self._source.read_all, name, Path(folder), conditions)
+            return StoredHits(Path(folder), self.site.tasks[name], written, self.site.sidecars)
+
     def _prepare_refining(self, call: Call) -> None:
         """So that nobody has to wait for it who refines a rule; who refines one meanwhile waits and prepares it."""
         for name, index in self.site.indexes.items():
@@ -246,20 +292,34 @@ def open_live(project: Project, by: str) -> LiveSite:
         files.append(data.test)
     files += [path for path in tasks if path.is_file()]
     return LiveSite(
-        config, Source(partial(_read, config), [path for path in files if path is not None], data.label_log), by
-    )
+        config,
+        Source(
+            partial(_read, config), [path for path in files if path is not None], data.label_log,
+            partial(_read_all, config),
+        ),
+        by,
+    )  # fmt: skip
 
 
 def _read(config: ProjectConfig) -> Dataset:
     """Everything that the data files of a project say now."""
     now = Project(config)
-    labelled = {
-        task.name: [sample for sample in now.task_samples(task) if sample.answer is not None] for task in now.tasks
-    }
+    labelled = {task.name: _labelled(now, task) for task in now.tasks}
     counts = {name: len(samples) for name, samples in labelled.items()}
     shown = {task.name: _shown(labelled[task.name], task, config) for task in now.tasks}
     unlabelled = {task.name: [row.sample for row in unlabelled_table(now, task).rows] for task in now.tasks}
     return Dataset(now.tasks, shown, now.sidecars(), data_orders(now), unlabelled, now.feedback(), counts)
+
+
+def _read_all(config: ProjectConfig, name: str) -> tuple[Task, list[Sample], Sidecars]:
+    """All labelled samples of a task."""
+    now = Project(config)
+    task = now.task(name)
+    return task, _labelled(now, task), now.sidecars()
+
+
+def _labelled(project: Project, task: Task) -> list[Sample]:
+    return [sample for sample in project.task_samples(task) if sample.answer is not None]
 
 
 def _shown(samples: list[Sample], task: Task, config: ProjectConfig) -> list[Sample]:

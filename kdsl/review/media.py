@@ -59,6 +59,11 @@ class Media:
         self._images = {self.address(name): name for name in images}
         self._sounds = {self.address(name): name for name in sounds}
 
+    def add(self, sample: Sample) -> None:
+        """Give away the files of a sample that is shown, too: not all of very many are known from the beginning."""
+        self._images |= {self.address(name): name for name in sample.images}
+        self._sounds |= {self.address(name): name for name in sample.audio}
+
     def address(self, name: str) -> str:
         """The opaque id of a file."""
         return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=12, key=self._secret).hexdigest()

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from kdsl.config import ProjectConfig
 from kdsl.errors import KdslError
+from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
 from kdsl.label_matrix import label_array
 from kdsl.mining.problem import MiningProblem
@@ -14,8 +16,9 @@ from kdsl.review.labelling import LabelGuide, make_guide
 from kdsl.review.model_predictions import ModelPredictions, model_predictions, unlabelled_predictions
 from kdsl.review.sample_hits import Counted
 from kdsl.review.store import RuleStore
+from kdsl.review.stored_hits import Written, write_hits
 from kdsl.rules.condition import Condition
-from kdsl.sample import Sample
+from kdsl.sample import Sample, Task
 
 Conditions = Mapping[str, Mapping[str, Sequence[Condition]]]
 """Those of all rules, by task and by their hash."""
@@ -83,6 +86,14 @@ def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) 
         no_predictions = error.in_commands()
     opinions = unlabelled_predictions(config, task, table, labels, others)
     return Said(predictions, no_predictions, opinions, make_guide(table, others, opinions))
+
+
+def read_and_write(
+    read: Callable[[str], tuple[Task, Sequence[Sample], Sidecars]], name: str, folder: Path, conditions: Conditions
+) -> Written:
+    """All labelled samples of the task with that name, and what the conditions hold on, written into a folder;
+    KdslError for files that cannot be read, and where there is no room."""
+    return write_hits(folder, *read(name), conditions[name])
 
 
 def read_and_prepare(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> MiningProblem:

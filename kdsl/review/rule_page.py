@@ -1,6 +1,6 @@
 """The values that the page of one rule shows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Flags, contains, count, members
+from kdsl.bitmaps import Indices, count, members
 from kdsl.review.decisions import written
 from kdsl.review.effect import Effect
 from kdsl.review.journal import Event
@@ -18,13 +18,16 @@ from kdsl.review.relations import neighbours
 from kdsl.review.sample_view import ShownSample, show_sample
 from kdsl.review.site import Site
 from kdsl.review.store import StoredRule
+from kdsl.review.task_index import Hits
 from kdsl.rules.compare import Difference, compare
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule_file import parse_rule
 from kdsl.rules.wording import Language, condition_words
-from kdsl.sample import NO_LABEL_HOLDS
+from kdsl.sample import NO_LABEL_HOLDS, Sample
 
+ModelWord = tuple[str, float, tuple[str, ...]]
+"""What the model says about a sample in words, its probability, and the labels."""
 FEW = 6
 """Hits of either kind that a page begins with."""
 
@@ -60,10 +63,10 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
     task, rule = stored.task, stored.rule
     overview, index = site.overview(task), site.indexes[task]
     at = overview.position[rule.id]
-    rows = members(overview.bits[at])
+    looked_at = members(overview.bits[at])
     truth = int(overview.labels[at])
-    having = index.having(truth)
-    right, wrong = rows[having[rows]], rows[~having[rows]]
+    known = index.known(*rule.conditions)
+    right, wrong = labelled_hits(known, stored, truth)
     predictions = index.predictions
     others = unlabelled_rows(site, task, at)
     opinions = None if index.opinions is None else index.opinions.says(truth)[others]
@@ -72,22 +75,23 @@ def rule_values(site: Site, stored: StoredRule, language: Language) -> dict[str,
         "stored": stored,
         "rule": rule,
         "entry": overview.statistics[at],
-        "hits": int(overview.hits[at]),
-        "correct": int(overview.correct[at]),
-        "samples": len(index.samples),
-        "positives": int(having.sum()),
-        "wrong": hits_of(site, task, rule.conditions, wrong[:FEW], language),
+        "hits": len(right) + len(wrong),
+        "correct": len(right),
+        "samples": len(known.samples),
+        "looked_at": len(index.samples),
+        "positives": int(known.having(truth).sum()),
+        "wrong": hits_of(site, task, known, rule.conditions, wrong[:FEW], language),
         "wrong_total": len(wrong),
-        "right": hits_of(site, task, rule.conditions, right[:FEW], language),
+        "right": hits_of(site, task, known, rule.conditions, right[:FEW], language),
         "right_total": len(right),
-        "unlabelled": hits_of(site, task, rule.conditions, others[:FEW], language, unlabelled=True),
+        "unlabelled": hits_of(site, task, index.unlabelled, rule.conditions, others[:FEW], language),
         "unlabelled_total": len(others),
         "unlabelled_samples": len(index.unlabelled.samples),
         "opposed": None if opinions is None else int((~opinions).sum()),
         "best": overview.rules[overview.best[at]],
         "copies": [overview.rules[i] for i in overview.copies(at)],
-        "agree": None if predictions is None else int(predictions.says(truth)[rows].sum()),
-        "disagree": None if predictions is None else int(predictions.denies(truth)[rows].sum()),
+        "agree": None if predictions is None else int(predictions.says(truth)[looked_at].sum()),
+        "disagree": None if predictions is None else int(predictions.denies(truth)[looked_at].sum()),
         "no_predictions": index.no_predictions,
         "neighbours": neighbours(overview, at),
         "tests": _tests(site, stored),
@@ -114,6 +118,13 @@ def unlabelled_rows(site: Site, task: str, rule: int) -> NDArray[np.int64]:
     return rows[np.lexsort((np.where(agrees, sure, -sure), agrees))]
 
 
+def labelled_hits(known: Hits, stored: StoredRule, label: int) -> tuple[Indices, Indices]:
+    """The samples that a rule hits rightly, and wrongly, as it is for the label with that index."""
+    rows = members(known.bits(stored))
+    right = known.having(label)[rows]
+    return rows[right], rows[~right]
+
+
 def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
     """The values of the template effect.html: which decisions change with the rule."""
     overview, index = site.overview(stored.task), site.indexes[stored.task]
@@ -126,7 +137,7 @@ def effect_values(site: Site, stored: StoredRule) -> dict[str, Any]:
 
 
 def edit_values(
-    site: Site, task: str, conditions: Sequence[Condition], label: str, saved: StoredRule | None, hits: Flags
+    site: Site, task: str, conditions: Sequence[Condition], label: str, saved: StoredRule | None
 ) -> dict[str, Any]:
     """The same for an edit that is not saved: which decisions change when it is, and is accepted."""
     overview, index = site.overview(task), site.indexes[task]
@@ -135,7 +146,7 @@ def edit_values(
     if arbiter is not None and index.predictions is not None:
         rule = written("", task, label, conditions)
         at = None if saved is None else overview.position[saved.rule.id]
-        effect = arbiter.edited(index, overview, at, rule, hits, index.predictions)
+        effect = arbiter.edited(index, overview, at, rule, index.flags(conditions), index.predictions)
     return _decision_values(site, task, effect)
 
 
@@ -154,30 +165,34 @@ def _decision_values(site: Site, task: str, effect: Effect | None) -> dict[str, 
 
 
 def hits_of(
-    site: Site, task: str, conditions: Sequence[Condition], rows: Sequence[int] | np.ndarray, language: Language,
-    unlabelled: bool = False,
-) -> list[Any]:  # fmt: skip
+    site: Site, task: str, among: Hits, conditions: Sequence[Condition], rows: Iterable[int], language: Language
+) -> list[Any]:
     """The samples at positions `rows`, with the evidence of a rule with these conditions, and what the model says.
 
-    These are training samples, or `unlabelled` ones.
+    These are labelled samples of the task, or unlabelled ones.
     """
-    index = site.indexes[task].unlabelled if unlabelled else site.indexes[task].training
     engine = Engine([written("", task, "", conditions)] if conditions else [])
-    found = engine.hits(index.table.select([int(row) for row in rows]))
+    positions = list(map(int, rows))
+    table = among.rows(positions)
     shown = []
-    for row, hits in zip(rows, found, strict=True):
+    for position, row, hits in zip(positions, table.rows, engine.hits(table), strict=True):
         evidence = [each for hit in hits for each in hit.evidence]
-        sample = show_sample(
-            int(row), index.samples[row], site.sidecars, site.media, evidence, language
-        )  # fmt: skip
-        shown.append((sample, model_label(site, task, int(row), unlabelled)))
+        site.media.add(row.sample)
+        sample = show_sample(position, row.sample, site.sidecars, site.media, evidence, language)
+        shown.append((sample, _model_word(site, task, among, position, row.sample)))
     return shown
 
 
-def model_label(
-    site: Site, task: str, row: int, unlabelled: bool = False
-) -> tuple[str, float, tuple[str, ...]] | None:
-    """What the model says about a sample in words, its probability, and the labels; None where that is not known."""
+def _model_word(site: Site, task: str, among: Hits, position: int, sample: Sample) -> ModelWord | None:
+    """What the model says about a sample; of those on disk it is known of the ones that are looked at."""
+    index = site.indexes[task]
+    unlabelled = among is index.unlabelled
+    at = position if unlabelled or among is index.training else index.sample_position.get(sample.id)
+    return None if at is None else model_label(site, task, at, unlabelled)
+
+
+def model_label(site: Site, task: str, row: int, unlabelled: bool = False) -> ModelWord | None:
+    """What the model says about a training sample, or an unlabelled one; None where that is not known."""
     predictions = site.indexes[task].opinions if unlabelled else site.indexes[task].predictions
     if predictions is None or not predictions.known[row]:
         return None
@@ -201,13 +216,9 @@ def shown_samples(
 def _tests(site: Site, stored: StoredRule) -> list[tuple[str, bool, bool | None]]:
     """(sample, whether it must be hit, whether that is so) of each test; None for a sample that there is not."""
     index = site.indexes[stored.task]
-    bits = index.bits(stored)
     entries = [(id, True) for id in stored.rule.tests.hit] + [(id, False) for id in stored.rule.tests.miss]
-    result: list[tuple[str, bool, bool | None]] = []
-    for id, expected in entries:
-        at = index.sample_position.get(id)
-        result.append((id, expected, None if at is None else bool(contains(bits, at)) is expected))
-    return result
+    found = [(id, expected, index.hit(stored, id)) for id, expected in entries]
+    return [(id, expected, None if hit is None else hit is expected) for id, expected, hit in found]
 
 
 def _shown_event(event: Event, id: str, language: Language) -> tuple[Event, tuple[str, ...]]:

@@ -7,7 +7,6 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from kdsl.bitmaps import members
 from kdsl.errors import KdslError
 from kdsl.review.findings import findings
 from kdsl.review.form import whole_number
@@ -16,8 +15,16 @@ from kdsl.review.labelling import Group
 from kdsl.review.page import Asked, Call, KnownTask
 from kdsl.review.queue import STATUSES, SURE, Query, figure, ordered, sure_rules
 from kdsl.review.rule_feedback import feedback_values
-from kdsl.review.rule_page import Place, effect_values, hits_of, place_in_queue, rule_values, unlabelled_rows
-from kdsl.review.task_index import Overview
+from kdsl.review.rule_page import (
+    Place,
+    effect_values,
+    hits_of,
+    labelled_hits,
+    place_in_queue,
+    rule_values,
+    unlabelled_rows,
+)
+from kdsl.review.task_index import Hits, Overview
 from kdsl.rules.finding import check_name, pieces
 from kdsl.rules.wording import rule_words
 
@@ -44,21 +51,22 @@ def rule(call: Asked, task: KnownTask, id: str) -> Response:
 def more_hits(call: Asked, task: KnownTask, id: str) -> Response:
     stored = call.site.store.get(task, id)
     overview, index = call.site.overview(task), call.site.indexes[task]
-    at = overview.position[id]
     kind = call.request.query_params.get("kind", "")
     if kind not in ("right", "wrong", "unlabelled"):
         raise KdslError(f"{kind[:60]!r} is none of right, wrong, unlabelled")
-    rows = unlabelled_rows(call.site, task, at) if kind == "unlabelled" else members(overview.bits[at])
-    if kind != "unlabelled":
-        rows = rows[index.having(int(overview.labels[at]))[rows] == (kind == "right")]
+    at = overview.position[id]
+    known: Hits = index.unlabelled
+    if kind == "unlabelled":
+        rows = unlabelled_rows(call.site, task, at)
+    else:
+        known = index.known(*stored.rule.conditions)
+        rows = labelled_hits(known, stored, int(overview.labels[at]))[kind == "wrong"]
     first = whole_number(call.request.query_params.get("from", "")) or 0
     end = first + HITS_MORE
     return call.render(
         "hits.html", task=task, stored=stored, rule=stored.rule, kind=kind, first=end, total=len(rows),
         query=Query.of(call.request.query_params),
-        shown=hits_of(
-            call.site, task, stored.rule.conditions, rows[first:end], call.visitor.language, kind == "unlabelled"
-        ),
+        shown=hits_of(call.site, task, known, stored.rule.conditions, rows[first:end], call.visitor.language),
     )  # fmt: skip
 
 
@@ -88,13 +96,14 @@ def queue_page(call: Call, task: str, values: Mapping[str, str], event: Event | 
     if at in overview.position and overview.position[at] in order:
         place = order.index(overview.position[at])
     first = place // RULES_ON_A_PAGE * RULES_ON_A_PAGE
-    model_known = call.site.indexes[task].predictions is not None
+    index = call.site.indexes[task]
+    model_known = index.predictions is not None
     rows = order[first : first + RULES_ON_A_PAGE]
     groups = call.site.labelling.groups(call.site, task)
     best = max((float(overview.value[i]) for i in order), default=0.0)
     return call.render(
         "queue.html", task=task, query=query, overview=overview, total=len(order), first=first,
-        rows=[(i, figure(overview, i, query.sort, model_known)) for i in rows],
+        rows=[(i, figure(overview, i, query.sort, model_known), index.counts(overview, i)) for i in rows],
         copies={i: int((overview.best[order] == i).sum()) - 1 for i in rows if overview.best[i] == i},
         sure=len(sure_rules(overview, query.label)), least=SURE, together=_together(call, event),
         groups=_between(overview, order, first, groups[:GROUPS_IN_QUEUE]) if query == Query() else {},

@@ -9,12 +9,13 @@ import numpy as np
 from kdsl.bitmaps import Bitmap, Flags, pack
 from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import FieldTable
+from kdsl.label_matrix import has_label, label_array
 from kdsl.review.finder import Columns, Finder
 from kdsl.review.store import StoredRule
 from kdsl.rules.condition import Condition
 from kdsl.rules.engine import Engine
 from kdsl.rules.rule import Rule, When
-from kdsl.sample import Sample
+from kdsl.sample import Sample, Task
 
 FEW = 20
 """Up to so many new rules are quicker found one by one."""
@@ -40,19 +41,29 @@ class Counted:
 class SampleHits:
     """Safe for threads."""
 
-    def __init__(self, samples: Sequence[Sample], sidecars: Sidecars, counted: Counted) -> None:
+    def __init__(self, task: Task, samples: Sequence[Sample], sidecars: Sidecars, counted: Counted) -> None:
         """`counted` is what was counted on these samples."""
         self.samples = tuple(samples)
+        self.labels = label_array(self.samples, task)
+        """As `kdsl.label_matrix` has them."""
         self.table = FieldTable(samples, sidecars)
         self.finder = Finder(counted.columns, self.table)
         self.position = {sample.id: index for index, sample in enumerate(self.samples)}
         self._known: dict[str, Bitmap] = dict(zip(counted.whens, counted.bits, strict=True))
         self._mutex = threading.RLock()
 
-    def place(self, id: str, fingerprint: str) -> int | None:
-        """Where the sample with both stands; None where another one has the id, or none."""
+    def place(self, id: str, fingerprint: str | None = None) -> int | None:
+        """Where the sample with that id stands; None where there is none, or with another fingerprint."""
         at = self.position.get(id)
-        return at if at is not None and self.samples[at].fingerprint == fingerprint else None
+        return at if at is not None and fingerprint in (None, self.samples[at].fingerprint) else None
+
+    def having(self, label: int) -> Flags:
+        """The samples that have a label, -1 being none of the task's: [n_samples]."""
+        return has_label(self.labels, label) if label >= 0 else np.zeros(len(self.samples), dtype=bool)
+
+    def rows(self, rows: Sequence[int]) -> FieldTable:
+        """Some of the samples, by position."""
+        return self.table.select(rows)
 
     @property
     def words(self) -> int:

@@ -58,6 +58,8 @@ def samples(call: Asked, task: KnownTask) -> Response:
 @router.get("/sample")
 def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     index, overview = call.site.indexes[task], call.site.overview(task)
+    if not any(id in found.position for found in (index.training, index.unlabelled)) and index.everything is not None:
+        return _stored_sample(call, task, id)
     unlabelled = id not in index.training.position and id in index.unlabelled.position
     found = index.unlabelled if unlabelled else index.training
     position = found.position[id] if unlabelled else _position(call, task, id)
@@ -70,9 +72,29 @@ def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
         position, found.samples[position], call.site.sidecars, call.site.media, evidence, language
     )  # fmt: skip
     return call.render(
-        "sample.html", task=task, sample=shown, hitting=hitting, unlabelled=unlabelled,
+        "sample.html", task=task, sample=shown, hitting=hitting, alike=not unlabelled,
         word=model_label(call.site, task, position, unlabelled),
         feedback=call.site.feedback.of(found.samples[position]), answer_words=answer_words,
+    )  # fmt: skip
+
+
+def _stored_sample(call: Call, task: str, id: str) -> Response:
+    """A labelled sample that is not among those looked at."""
+    overview, everything = call.site.overview(task), call.site.indexes[task].everything
+    at = None if everything is None else everything.place(id)
+    if everything is None or at is None:
+        raise _unknown(task, id)
+    active = [stored for stored, speaks in zip(overview.rules, overview.active, strict=True) if speaks]
+    table = everything.rows([at])
+    [hits] = Engine([stored.rule for stored in active]).hits(table)
+    hitting = {each.rule.id for each in hits}
+    evidence = [each for hit in hits for each in hit.evidence if each.span is not None or each.region is not None]
+    sample = table.rows[0].sample
+    call.site.media.add(sample)
+    return call.render(
+        "sample.html", task=task, hitting=[stored for stored in active if stored.rule.id in hitting], word=None,
+        sample=show_sample(at, sample, call.site.sidecars, call.site.media, evidence, call.visitor.language),
+        alike=False, feedback=call.site.feedback.of(sample), answer_words=answer_words,
     )  # fmt: skip
 
 
@@ -87,8 +109,12 @@ def _position(call: Call, task: str, id: str) -> int:
     """Of a sample among those of the task."""
     position = call.site.indexes[task].sample_position.get(id)
     if position is None:
-        raise KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
+        raise _unknown(task, id)
     return position
+
+
+def _unknown(task: str, id: str) -> KdslError:
+    return KdslError(f"{task} has no sample {id[:60]!r}; it may have been taken out of the data since")
 
 
 def _label(text: str | None) -> int | None:

@@ -2,7 +2,6 @@
 
 from itertools import chain
 
-from kdsl.bitmaps import contains
 from kdsl.config import ProjectConfig
 from kdsl.review.dataset import of_images
 from kdsl.review.effect import arbiter_or_reason
@@ -59,8 +58,8 @@ class Site:
             if same and (known.task, known.samples, known.unlabelled.samples) == (task, samples, unlabelled):
                 return known
         statistics = statistics_path(self.config.rules, task.name)
-        training = SampleHits(samples, self.sidecars, reading.counted[task.name])
-        others = SampleHits(unlabelled, self.sidecars, reading.unlabelled[task.name])
+        training = SampleHits(task, samples, self.sidecars, reading.counted[task.name])
+        others = SampleHits(task, unlabelled, self.sidecars, reading.unlabelled[task.name])
         return TaskIndex(task, training, others, statistics)
 
     def overview(self, task: str) -> Overview:
@@ -87,10 +86,9 @@ class Site:
         """Rules that a test of their own fails for."""
         overview, index = self.overview(task), self.indexes[task]
         failing = set()
-        for i, stored in enumerate(overview.rules):
+        for stored in overview.rules:
             tests = stored.rule.tests
             for sample, expected in [(s, True) for s in tests.hit] + [(s, False) for s in tests.miss]:
-                position = index.sample_position.get(sample)
-                if position is None or bool(contains(overview.bits[i], position)) is not expected:
+                if index.hit(stored, sample) is not expected:
                     failing.add(stored.rule.id)
         return failing

@@ -8,22 +8,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kdsl.bitmaps import Bitmap, Flags, count, pack
+from kdsl.bitmaps import Bitmap, contains, count, pack
 from kdsl.errors import KdslError
 from kdsl.files import Stamp, stamp_of
-from kdsl.label_matrix import has_label, label_array
 from kdsl.project.refining import Refiner
 from kdsl.review.alike import Likeness
+from kdsl.review.finder import in_columns
 from kdsl.review.model_predictions import ModelPredictions
 from kdsl.review.sample_hits import FEW, SampleHits
 from kdsl.review.store import StoredRule
+from kdsl.review.stored_hits import StoredHits
 from kdsl.review.twins import best_of_twins
 from kdsl.review.value_of_looking import Precision, value_of_looking
+from kdsl.rules.condition import Condition
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
 from kdsl.sample import Task
 
 Counts = NDArray[np.int64]
+Hits = SampleHits | StoredHits
+"""Labelled samples, in memory or on disk, and which of them rules hit."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class TaskIndex:
         self.unlabelled = unlabelled
         self.samples, self.table, self.sample_position = training.samples, training.table, training.position
         self.bits, self.flags = training.bits, training.flags
-        self.labels = label_array(self.samples, task)
+        self.labels, self.having = training.labels, training.having
         self.likeness = Likeness(self.table)
         self.predictions: ModelPredictions | None = None
         """What the model says of training samples; None where it is not known."""
@@ -96,6 +100,10 @@ class TaskIndex:
         """What knows variants of rules; None until its samples are prepared."""
         self.opinions: ModelPredictions | None = None
         """The same of unlabelled samples."""
+        self.everything: StoredHits | None = None
+        """All labelled samples, where `samples` are some of them; None until they are in columns on disk."""
+        self.no_everything = ""
+        """Why they cannot be; empty while they are being written."""
         self.problem = ""
         """Why the statistics cannot be read as they are now; those read before are used."""
         self._statistics_path = statistics
@@ -106,9 +114,27 @@ class TaskIndex:
         self._believed: tuple[object, _Beliefs] | None = None
         self._of_label = np.stack([pack(self.having(label)) for label in range(len(task.labels))])
 
-    def having(self, label: int) -> Flags:
-        """The training samples that have a label, -1 being none of the task's: [n_samples]."""
-        return has_label(self.labels, label) if label >= 0 else np.zeros(len(self.samples), dtype=bool)
+    def known(self, *conditions: Condition) -> Hits:
+        """Where these can be looked for: among all labelled samples if it may be, else among those looked at."""
+        if self.everything is not None and all(map(in_columns, conditions)):
+            return self.everything
+        return self.training
+
+    def counts(self, overview: Overview, rule: int) -> tuple[int, int]:
+        """Right hits and all hits of the rule at that position, on all labelled samples where they are known."""
+        stored = overview.rules[rule]
+        known = self.known(*stored.rule.conditions)
+        if isinstance(known, StoredHits):
+            return known.counts(stored, int(overview.labels[rule]))
+        return int(overview.correct[rule]), int(overview.hits[rule])
+
+    def hit(self, stored: StoredRule, id: str) -> bool | None:
+        """Whether the rule hits the labelled sample with that id; None where there is none."""
+        for hits in (self.training, self.known(*stored.rule.conditions)):
+            at = hits.place(id)
+            if at is not None:
+                return bool(contains(hits.bits(stored), at))
+        return None
 
     def of_label(self, label: str) -> Bitmap:
         return self._of_label[self.task.label_names.index(label)] if label in self.task.label_names else self._nothing

@@ -19,7 +19,14 @@ FIRST = {"means": {"user": ["快递", "退钱"], "at": 0.6}}
 def shown(folder: Path, row: int, *conditions: dict, language: Language = "en") -> ShownSample:
     """One sample, with the evidence of a rule with these conditions."""
     site = open_seeing_shop(folder, vectors=concept_vectors()).site
-    [(sample, _)] = hits_of(site, TASK, [Condition.model_validate(each) for each in conditions], [row], language)
+    [(sample, _)] = hits_of(
+        site,
+        TASK,
+        site.indexes[TASK].training,
+        [Condition.model_validate(each) for each in conditions],
+        [row],
+        language,
+    )
     return sample
 
 
@@ -88,7 +95,9 @@ def test_a_negated_meaning_says_in_words_what_came_nearest(tmp_path):
 
 def heard(folder: Path, row: int, *conditions: dict) -> ShownSample:
     site = open_speaking_shop(folder).site
-    [(sample, _)] = hits_of(site, TASK, [Condition.model_validate(each) for each in conditions], [row], "en")
+    [(sample, _)] = hits_of(
+        site, TASK, site.indexes[TASK].training, [Condition.model_validate(each) for each in conditions], [row], "en"
+    )
     return sample
 
 

@@ -1,0 +1,116 @@
+"""All labelled samples of a task on disk, and which of them rules hit: what `SampleHits` is in memory."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kdsl.bitmaps import Bitmap, Flags, count, pack
+from kdsl.fields.sidecar import Sidecars
+from kdsl.fields.table import PIECE, FieldTable, tables
+from kdsl.label_matrix import has_label, label_array
+from kdsl.review.finder import Finder, in_columns
+from kdsl.review.store import StoredRule
+from kdsl.review.stored_samples import Shared, StoredSamples, samples_written
+from kdsl.rules.condition import Condition
+from kdsl.rules.engine import Engine
+from kdsl.rules.rule import Rule, When
+from kdsl.sample import Sample, Task
+
+_FILE = "hits.bin"
+_WORDS = PIECE // 64
+_MOST_KEPT = 512
+"""Bitmaps of rules that were written since: 125 KB each on a million samples."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What `write_hits` left in a folder, but for what lies there."""
+
+    labels: NDArray[np.int64]
+    """As `kdsl.label_matrix` has them: [n_samples], or [n_samples, n_labels]."""
+    shared: Sequence[Shared]
+    whens: Sequence[str]
+    """Hashes of the conditions whose hits are known."""
+
+
+def write_hits(
+    folder: Path,
+    task: Task,
+    samples: Sequence[Sample],
+    sidecars: Sidecars,
+    conditions: Mapping[str, Sequence[Condition]],
+) -> Written:
+    """Write samples in columns, and what `conditions`, by their hashes, hold on, into a folder that is there.
+
+    Conditions that look at more than texts and numbers are left out: looking at a million samples takes hours. Raises
+    KdslError where there is no room.
+    """
+    known = {when: each for when, each in conditions.items() if all(map(in_columns, each))}
+    engine = Engine([Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in known.values()])
+    with samples_written(folder) as columns, (folder / _FILE).open("wb") as hits:
+        for table in tables(samples, sidecars):
+            columns.write(table)
+            bits = np.zeros((len(known), _WORDS), dtype="<u8")
+            found = engine.bitmaps(table)
+            bits[:, : found.shape[1]] = found
+            hits.write(bits.tobytes())
+    return Written(label_array(samples, task), columns.shared, list(known))
+
+
+class StoredHits:
+    """Safe for threads."""
+
+    def __init__(self, folder: Path, task: Task, written: Written, sidecars: Sidecars) -> None:
+        """The folder may be taken away from then on: what is mapped stays."""
+        self.samples = StoredSamples(folder, written.shared)
+        self.labels = written.labels
+        self._sidecars = sidecars
+        self._of_label = np.stack([pack(self.having(label)) for label in range(-1, len(task.labels))])
+        self._finder = Finder(self.samples.columns)
+        shape = len(written.shared), len(written.whens), _WORDS
+        empty = 0 in shape  # which cannot be mapped
+        self._counted: NDArray[np.uint64] = (
+            np.zeros(shape, dtype=np.uint64) if empty else np.memmap(folder / _FILE, "<u8", "r", shape=shape)
+        )
+        self._whens = {when: i for i, when in enumerate(written.whens)}
+        self._later: OrderedDict[str, Bitmap] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def having(self, label: int) -> Flags:
+        """The samples that have a label, -1 being none of the task's: [n_samples]."""
+        return has_label(self.labels, label) if label >= 0 else np.zeros(len(self.samples), dtype=bool)
+
+    def place(self, id: str) -> int | None:
+        """Where the sample with that id stands; None where there is none."""
+        return self.samples.place(id)
+
+    def rows(self, rows: Sequence[int]) -> FieldTable:
+        """Some of the samples, by position."""
+        return FieldTable([self.samples[row] for row in rows], self._sidecars)
+
+    def bits(self, stored: StoredRule) -> Bitmap:
+        """The samples that the rule, whose conditions must be `in_columns`, hits: uint64 [n_words]."""
+        at = self._whens.get(stored.when)
+        if at is not None:
+            return self._counted[:, at].reshape(-1)[: -(-len(self.samples) // 64)].astype(np.uint64)
+        with self._mutex:
+            if stored.when not in self._later:
+                self._later[stored.when] = pack(self.flags(stored.rule.conditions))
+                if len(self._later) > _MOST_KEPT:
+                    self._later.popitem(last=False)
+            self._later.move_to_end(stored.when)
+            return self._later[stored.when]
+
+    def counts(self, stored: StoredRule, label: int) -> tuple[int, int]:
+        """How many samples the rule hits rightly, as it is for the label with that index, and how many in all."""
+        bits = self.bits(stored)
+        return int(count(bits & self._of_label[label + 1])), int(count(bits))
+
+    def flags(self, conditions: Sequence[Condition]) -> Flags:
+        """The samples that conditions, which must be `in_columns`, hold on: bool [n_samples]."""
+        return self._finder.rule(conditions)
