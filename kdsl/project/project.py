@@ -316,6 +316,10 @@ class Project:
         """The samples of any file, one at a time; of the project's own files those that were read already."""
         return self._sample_files.iterate(path)
 
+    def iterate_training(self) -> "Iterator[Sample]":
+        """The training samples, one at a time in memory where nobody has labelled any or given feedback since."""
+        return self._sample_files.iterate_train()
+
     def samples_of(self, file: "SampleFile") -> "Iterator[Sample]":
         """The same of a file that may be a pipe."""
         is_plain = file.content is None

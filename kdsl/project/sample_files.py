@@ -50,6 +50,13 @@ class SampleFiles:
         samples, notes = ([], Notes()) if path is None else self._of_file(path)
         return (self._as_people_say(samples)[0] if split == "train" else samples), notes
 
+    def iterate_train(self) -> Iterator[Sample]:
+        """The training samples, one at a time in memory where nobody has labelled any or given feedback since."""
+        said = self._data.label_log, self._data.feedback_log
+        if self._data.train is None or any(map(stamp_of, said)):
+            return iter(self.split("train")[0])
+        return self.iterate(self._data.train)
+
     def feedback(self) -> FeedbackSamples:
         """See `Project.feedback`."""
         if not self.has_train:

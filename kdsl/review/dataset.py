@@ -41,7 +41,7 @@ class Source:
     """When one of these changes, it has to be read again."""
     labels: Path | None = None
     """The log of labels that people give on the page; it is read again once nobody gives one for a while."""
-    read_all: Callable[[str], tuple[Task, Sequence[Sample], Sidecars]] | None = None
+    read_all: Callable[[str], tuple[Task, Iterable[Sample], Sidecars]] | None = None
     """All labelled samples of the task with that name; None where `read` gives all. In all else as `read`."""
 
 

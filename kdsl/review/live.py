@@ -4,7 +4,7 @@ import gc
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
@@ -81,6 +81,7 @@ class LiveSite:
                 store = RuleStore(config.rules, names)
                 reading = counted(dataset, conditions_of(store))
             self.site = Site(config, reading, store, reviewer)
+            self._kept = reading.kept
         self._trained = {name: stamps_of(trained_files(config.checkpoint, name)) for name in names}
         self._asked: dict[str, Stamps] = {}
         self._problems: dict[str, str] = {}
@@ -188,6 +189,7 @@ class LiveSite:
         names = tuple(task.name for task in reading.dataset.tasks)
         if names != store.tasks:
             raise KdslError(f"the tasks are {', '.join(names)} now; start kdsl review again to review their rules")
+        self._kept = reading.kept
         return Site(self._config, reading, store, self.site.reviewer, self.site)
 
     def _ask_model(self, call: Call) -> None:
@@ -198,7 +200,7 @@ class LiveSite:
                 continue
             self._asked[name] = stamps
             try:
-                said = call(read_and_ask, self._source.read, self._config, name)
+                said = call(read_and_ask, self._kept, self._config, name)
             except KdslError as error:
                 said = Said(None, error.in_commands(), None)
             if self.changing:  # it may have been asked about other samples: ask again once they are read
@@ -243,7 +245,7 @@ class LiveSite:
             if index.refiner is not None or index in self._not_to_refine or "data" in self._problems:
                 continue
             try:
-                problem = call(read_and_prepare, self._source.read, self._config, name)
+                problem = call(read_and_prepare, self._kept, self._config, name)
             except KdslError:
                 self._not_to_refine.append(index)  # who tries to refine a rule is told why
                 continue
@@ -304,22 +306,22 @@ def open_live(project: Project, by: str) -> LiveSite:
 def _read(config: ProjectConfig) -> Dataset:
     """Everything that the data files of a project say now."""
     now = Project(config)
-    labelled = {task.name: _labelled(now, task) for task in now.tasks}
+    labelled = {task.name: list(_labelled(now.samples(), task)) for task in now.tasks}
     counts = {name: len(samples) for name, samples in labelled.items()}
     shown = {task.name: _shown(labelled[task.name], task, config) for task in now.tasks}
     unlabelled = {task.name: [row.sample for row in unlabelled_table(now, task).rows] for task in now.tasks}
     return Dataset(now.tasks, shown, now.sidecars(), data_orders(now), unlabelled, now.feedback(), counts)
 
 
-def _read_all(config: ProjectConfig, name: str) -> tuple[Task, list[Sample], Sidecars]:
+def _read_all(config: ProjectConfig, name: str) -> tuple[Task, Iterator[Sample], Sidecars]:
     """All labelled samples of a task."""
     now = Project(config)
     task = now.task(name)
-    return task, _labelled(now, task), now.sidecars()
+    return task, _labelled(now.iterate_training(), task), now.sidecars()
 
 
-def _labelled(project: Project, task: Task) -> list[Sample]:
-    return [sample for sample in project.task_samples(task) if sample.answer is not None]
+def _labelled(samples: Iterable[Sample], task: Task) -> Iterator[Sample]:
+    return (sample for sample in samples if sample.task == task.name and sample.answer is not None)
 
 
 def _shown(samples: list[Sample], task: Task, config: ProjectConfig) -> list[Sample]:

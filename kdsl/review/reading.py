@@ -1,6 +1,7 @@
 """Reading a project's data and counting on it. Both take long, so an open page has another process do it."""
 
-from collections.abc import Callable, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,10 +30,26 @@ class Reading:
     """A dataset and, by the task's name, what was counted on it."""
 
     dataset: Dataset
+    kept: "KeptDataset"
+    """The same, for processes that work on it."""
     counted: Mapping[str, Counted]
     """On training samples."""
     unlabelled: Mapping[str, Counted]
     """On unlabelled ones."""
+
+
+@dataclass(frozen=True)
+class KeptDataset:
+    """A dataset as it is given to other processes, which need not read a million samples again for some of them."""
+
+    pickled: bytes
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "KeptDataset":
+        return cls(pickle.dumps(dataset, protocol=5))
+
+    def __call__(self) -> Dataset:
+        return pickle.loads(self.pickled)
 
 
 @dataclass(frozen=True)
@@ -68,7 +85,7 @@ def counted(dataset: Dataset, conditions: Conditions) -> Reading:
             if task.name in conditions
         }
 
-    return Reading(dataset, on(dataset.samples), on(dataset.unlabelled))
+    return Reading(dataset, KeptDataset.of(dataset), on(dataset.samples), on(dataset.unlabelled))
 
 
 def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) -> Said:
@@ -89,7 +106,7 @@ def read_and_ask(read: Callable[[], Dataset], config: ProjectConfig, name: str) 
 
 
 def read_and_write(
-    read: Callable[[str], tuple[Task, Sequence[Sample], Sidecars]], name: str, folder: Path, conditions: Conditions
+    read: Callable[[str], tuple[Task, Iterable[Sample], Sidecars]], name: str, folder: Path, conditions: Conditions
 ) -> Written:
     """All labelled samples of the task with that name, and what the conditions hold on, written into a folder;
     KdslError for files that cannot be read, and where there is no room."""

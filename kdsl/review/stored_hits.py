@@ -1,9 +1,11 @@
 """All labelled samples of a task on disk, and which of them rules hit: what `SampleHits` is in memory."""
 
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from kdsl.bitmaps import Bitmap, Flags, count, pack
 from kdsl.fields.sidecar import Sidecars
-from kdsl.fields.table import PIECE, FieldTable, tables
+from kdsl.fields.table import PIECE, FieldTable
 from kdsl.label_matrix import has_label, label_array
 from kdsl.review.finder import Finder, in_columns
 from kdsl.review.store import StoredRule
@@ -22,7 +24,7 @@ from kdsl.rules.rule import Rule, When
 from kdsl.sample import Sample, Task
 
 _FILE = "hits.bin"
-_WORDS = PIECE // 64
+_WORDS, _ORDER = PIECE // 64, np.dtype("<u8")
 _MOST_KEPT = 512
 """Bitmaps of rules that were written since: 125 KB each on a million samples."""
 
@@ -41,25 +43,28 @@ class Written:
 def write_hits(
     folder: Path,
     task: Task,
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     sidecars: Sidecars,
     conditions: Mapping[str, Sequence[Condition]],
 ) -> Written:
     """Write samples in columns, and what `conditions`, by their hashes, hold on, into a folder that is there.
 
-    Conditions that look at more than texts and numbers are left out: looking at a million samples takes hours. Raises
-    KdslError where there is no room.
+    Conditions that look at more than texts and numbers are left out: looking at a million samples takes hours. A piece
+    of the samples is in memory at a time. Raises KdslError where there is no room.
     """
     known = {when: each for when, each in conditions.items() if all(map(in_columns, each))}
     engine = Engine([Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in known.values()])
+    waiting, labels = iter(samples), [label_array([], task)]
     with samples_written(folder) as columns, (folder / _FILE).open("wb") as hits:
-        for table in tables(samples, sidecars):
+        while piece := list(islice(waiting, PIECE)):
+            table = FieldTable(piece, sidecars)
             columns.write(table)
-            bits = np.zeros((len(known), _WORDS), dtype="<u8")
+            labels.append(label_array(piece, task))
+            bits = np.zeros((len(known), _WORDS), dtype=_ORDER)
             found = engine.bitmaps(table)
             bits[:, : found.shape[1]] = found
             hits.write(bits.tobytes())
-    return Written(label_array(samples, task), columns.shared, list(known))
+    return Written(np.concatenate(labels), columns.shared, list(known))
 
 
 class StoredHits:
@@ -72,11 +77,9 @@ class StoredHits:
         self._sidecars = sidecars
         self._of_label = np.stack([pack(self.having(label)) for label in range(-1, len(task.labels))])
         self._finder = Finder(self.samples.columns)
-        shape = len(written.shared), len(written.whens), _WORDS
-        empty = 0 in shape  # which cannot be mapped
-        self._counted: NDArray[np.uint64] = (
-            np.zeros(shape, dtype=np.uint64) if empty else np.memmap(folder / _FILE, "<u8", "r", shape=shape)
-        )
+        # Read and not mapped: pages of a mapped file count as memory of this process once they were looked at.
+        self._file = (folder / _FILE).open("rb")
+        self._pieces = len(written.shared)
         self._whens = {when: i for i, when in enumerate(written.whens)}
         self._later: OrderedDict[str, Bitmap] = OrderedDict()
         self._mutex = threading.Lock()
@@ -97,7 +100,7 @@ class StoredHits:
         """The samples that the rule, whose conditions must be `in_columns`, hits: uint64 [n_words]."""
         at = self._whens.get(stored.when)
         if at is not None:
-            return self._counted[:, at].reshape(-1)[: -(-len(self.samples) // 64)].astype(np.uint64)
+            return self._read(at)
         with self._mutex:
             if stored.when not in self._later:
                 self._later[stored.when] = pack(self.flags(stored.rule.conditions))
@@ -105,6 +108,13 @@ class StoredHits:
                     self._later.popitem(last=False)
             self._later.move_to_end(stored.when)
             return self._later[stored.when]
+
+    def _read(self, at: int) -> Bitmap:
+        """The bitmap of the conditions at a position of `Written.whens`."""
+        size = _WORDS * _ORDER.itemsize
+        places = ((piece * len(self._whens) + at) * size for piece in range(self._pieces))
+        bits = np.frombuffer(b"".join(os.pread(self._file.fileno(), size, place) for place in places), dtype=_ORDER)
+        return bits[: -(-len(self.samples) // 64)].astype(np.uint64)
 
     def counts(self, stored: StoredRule, label: int) -> tuple[int, int]:
         """How many samples the rule hits rightly, as it is for the label with that index, and how many in all."""

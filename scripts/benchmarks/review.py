@@ -10,12 +10,12 @@ program runs, an answer takes about that and what the disk takes.
 import argparse
 import random
 import resource
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--requests", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where the project is made for a while")
+    parser.add_argument("--made", type=Path, help="a folder for the project that is kept, and used again with it")
     options = parser.parse_args(arguments)
     from fastapi.testclient import TestClient
 
@@ -57,12 +58,16 @@ def main(arguments: list[str]) -> int:
     from kdsl.review.app import create_app
     from kdsl.review.live import open_live
 
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        # By a process of its own, whose memory does not count as the page's.
-        sizes = (options.rules, options.samples, options.characters, options.seed)
-        call_in_subprocess(threading.Event(), _make_project, Path(folder), *sizes)
+    with ExitStack() as stack:
+        temporary = TemporaryDirectory(dir=options.folder)
+        folder = Path(stack.enter_context(temporary)) if options.made is None else options.made
+        if not (folder / "kdsl.yaml").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            # By a process of its own, whose memory does not count as the page's.
+            sizes = (options.rules, options.samples, options.characters, options.seed)
+            call_in_subprocess(threading.Event(), _make_project, folder, *sizes)
         begun = time.perf_counter()
-        live = open_live(Project.open(Path(folder)), PERSON)
+        live = open_live(Project.open(folder), PERSON)
         opened = time.perf_counter() - begun
         print(
             f"{options.rules} rules, {options.samples} dialogues of {options.characters} characters; "
@@ -70,14 +75,18 @@ def main(arguments: list[str]) -> int:
             f"{len(live.site.indexes[TASK].samples)} of them looked at"
         )
         with TestClient(create_app(live, ["testserver"])) as client:
-            _wait_for_model(live)
+            _wait(live, lambda index: index.predictions is not None)
+            print(f"what the model says was known after {time.perf_counter() - begun:.0f} s")
+            if options.samples > len(live.site.indexes[TASK].samples):
+                _wait(live, lambda index: index.everything is not None or index.no_everything)
+                print(f"all samples were counted on after {time.perf_counter() - begun:.0f} s")
             requests = _requests(client, live, options.seed)
             slow = _report(requests, options.requests)
             print(f"  resident memory {_resident() / 1e9:.2f} GB, at most {_most_resident() / 1e9:.2f} GB")
             if options.samples > MOST_CHANGED:
                 return int(slow > 0)
             print("while the data file changes, and is read and counted again, all the time:")
-            with _changes(live, Path(folder)) as readings:
+            with _changes(live, folder) as readings:
                 slow += _report(requests[:8], options.requests, lambda: len(readings) >= READINGS)
             print(f"  read and counted {len(readings)} times")
         return int(slow > 0)
@@ -156,9 +165,9 @@ def _most_resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _wait_for_model(live) -> None:
-    """Until the page knows what the model says."""
-    while live.site.indexes[TASK].predictions is None:
+def _wait(live, known) -> None:
+    """Until the page knows something of the task."""
+    while not known(live.site.indexes[TASK]):
         if live.problems:
             raise KdslError(live.problems[0])
         time.sleep(0.1)
