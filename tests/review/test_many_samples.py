@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from small_shop import dialogues, write, write_project
@@ -166,6 +167,30 @@ def test_a_rules_own_tests_may_name_any_sample(counted):
         at = index.everything.place(id)
         assert index.hit(stored, id) is bool(unpack(index.everything.bits(stored), 90)[at])
     assert index.hit(stored, "nobody") is None
+
+
+def test_a_hit_that_is_not_looked_at_can_be_made_a_test_of_the_rule(counted):
+    index, store = counted.index, counted.live.site.store
+    stored = store.rules("shop")[0]
+    rows = [int(row) for row in np.flatnonzero(unpack(index.everything.bits(stored), 90))]
+    id = next(
+        index.everything.samples[row].id
+        for row in rows
+        if index.everything.samples[row].id not in index.sample_position
+    )
+    where = f"/rules/{stored.rule.id}"
+    fields = {"version": stored.version, "queue": "", "sample": id, "must": "miss"}
+    assert counted.client.post(f"{TASK}{where}/pin", data=fields, headers=HTMX).status_code == 200
+    assert f"{id}: must miss, fails" in counted.page(where)
+    lint = counted.page(f"{where}/lint")
+    assert id in lint and "no such sample" not in lint
+    assert "failing tests" in counted.page("/rules")
+    counted.client.post(f"{TASK}/undo", headers=HTMX)
+    nobody = counted.client.post(
+        f"{TASK}{where}/pin", headers=HTMX,
+        data={**fields, "sample": "nobody", "version": store.get("shop", stored.rule.id).version},
+    )  # fmt: skip
+    assert "has no sample" in nobody.text
 
 
 def test_nothing_is_left_on_disk(shop, counted):
