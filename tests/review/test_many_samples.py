@@ -1,6 +1,9 @@
 """A task with more samples than the page looks at: it looks at some of them, by labels, and counts on all."""
 
+import os
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,6 +199,27 @@ def test_a_hit_that_is_not_looked_at_can_be_made_a_test_of_the_rule(counted):
 def test_nothing_is_left_on_disk(shop, counted):
     assert not [path for path in shop.rglob("*") if path.name.startswith(".review-")]
     assert len(counted.index.everything.samples[89].id) > 0
+
+
+def test_what_a_killed_page_left_is_taken_away_after_a_day(opened):
+    old, new = (opened.live._config.checkpoint / f".review-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "samples.arrow").write_bytes(b"ARROW1")
+    day = 24 * 60 * 60
+    os.utime(old, (time.time() - day - 60,) * 2)
+    os.utime(new, (time.time() - day + 600,) * 2)
+    opened.live.count_all()
+    assert not old.exists() and new.exists()
+    shutil.rmtree(new)
+
+
+def test_where_no_folder_can_be_made_the_page_counts_on_some_and_says_why(opened, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("", "utf-8")
+    config = opened.live._config.model_copy(update={"checkpoint": tmp_path / "file" / "checkpoint"})
+    monkeypatch.setattr(opened.live, "_config", config)
+    opened.live.count_all()
+    assert "the columns of all samples cannot be kept there (Not a directory)" in opened.page("/rules")
 
 
 def test_changed_samples_are_counted_again(shop, counted, tmp_path):
