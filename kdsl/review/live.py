@@ -15,6 +15,7 @@ from typing import Any
 
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_sample
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.label_matrix import label_array
@@ -234,7 +235,9 @@ class LiveSite:
 
     def _all_hits(self, call: Call, name: str) -> StoredHits:
         if find_spec("pyarrow") is None:
-            raise KdslError("rules are counted on some of the samples", hint="pip install 'kdsl-rules[arrow]' for all")
+            raise KdslError(
+                f"to count on all samples pyarrow is needed, which is not installed: {install_command('arrow')}"
+            )
         place = self._config.checkpoint
         try:
             place.mkdir(parents=True, exist_ok=True)
