@@ -128,7 +128,9 @@ def original_span(text: str, start: int, end: int) -> tuple[int, int]:
     one run, so that each normalises by itself. The span is the smallest that holds the runs of all its characters; it
     normalises to a text that holds them. Characters that left no trace are in a span only when they stand inside it.
     """
-    if _ONE_TO_ONE.fullmatch(text):
+    simple = _ONE_TO_ONE.match(text)
+    # What follows may still change the last of these characters, as an accent does, but none before it.
+    if simple is not None and (end < simple.end() or simple.end() == len(text)):
         return start, end
     starts, ends = _runs(text)
     return starts[start], ends[end - 1]

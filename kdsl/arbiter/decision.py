@@ -1,7 +1,6 @@
 """The decision on one sample: its label, who decided, the label without rules, and why, in one sentence."""
 
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +15,23 @@ from kdsl.sample import Sample
 from kdsl.vlm.usage import Cost
 
 _DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """The probabilities of a sample's labels as a decision tells them: looked through for a batch at once."""
+
+    best: int
+    """Index of the largest, of several the first."""
+    largest: float
+    rounded: list[float]
+    """[n_labels]"""
+
+    @classmethod
+    def of(cls, probabilities: Floats) -> "list[Distribution]":
+        """[n_samples, n_labels] to [n_samples]"""
+        best, largest = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        return list(map(cls, best.tolist(), largest.tolist(), probabilities.round(_DIGITS).tolist()))
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,23 +60,29 @@ class Decision:
     """The label of what belongs to none of the others, where something looked whether the sample does."""
     below: float = 0.0
     """The probability of the likeliest label under which the decision is handed to a person."""
+    told: tuple[Distribution, ...] = ()
+    """Of `model` and of `merged`."""
+
+    def __post_init__(self) -> None:
+        if not self.told:
+            object.__setattr__(self, "told", tuple(Distribution.of(np.stack([self.model, self.merged]))))
 
     @property
     def label(self) -> str | None:
         """The likeliest, with the rules; None where the decision is handed to a person."""
         return None if self.abstained else self.likeliest
 
-    @cached_property
+    @property
     def abstained(self) -> bool:
         """Whether the decision is handed to a person."""
-        return bool(self.merged.max() < self.below)
+        return self.told[1].largest < self.below
 
-    @cached_property
+    @property
     def likeliest(self) -> str:
         """The label, or what it would be where the decision is handed to a person."""
-        return self.labels[int(self.merged.argmax())]
+        return self.labels[self.told[1].best]
 
-    @cached_property
+    @property
     def likeliest_belonging(self) -> str:
         """The likeliest label but `other`: what the sample would have if it belonged to any."""
         order = np.argsort(-self.merged, kind="stable")
@@ -71,9 +93,9 @@ class Decision:
         """By label, with the rules; they sum to 1."""
         return dict(zip(self.labels, map(float, self.merged), strict=True))
 
-    @cached_property
+    @property
     def model_label(self) -> str:
-        return self.labels[int(self.model.argmax())]
+        return self.labels[self.told[0].best]
 
     @property
     def by(self) -> Literal["model", "rules", "other", "abstained"]:
@@ -83,7 +105,7 @@ class Decision:
         """
         return "abstained" if self.abstained else self._by
 
-    @cached_property
+    @property
     def _by(self) -> Literal["model", "rules", "other"]:
         """By whom, if it is decided."""
         label = self.likeliest
@@ -99,34 +121,34 @@ class Decision:
             return []
         return [hit for hit in self.rules if hit.rule.label == label and hit.weight > 0]
 
-    @cached_property
+    @property
     def reason(self) -> str:
         """Why this label, or none, in one sentence for a person."""
         if not self.abstained:
             return self._reason
-        sure = " is under ".join(_told_apart(float(self.merged.max()), self.below))
+        sure = " is under ".join(_told_apart(self.told[1].largest, self.below))
         return f"handed to a person, as {self.likeliest} is not sure enough ({sure}); {self._reason}"
 
-    @cached_property
+    @property
     def _reason(self) -> str:
         """Why the likeliest label is that."""
-        label, by = self.likeliest, self._by
+        label, by, sure = self.likeliest, self._by, _share(self.told[1].largest)
         if by == "other":
             instead = self.likeliest_belonging
             share = _share(self.merged[self.labels.index(instead)])
             holds = "" if self.rules else "; no rule holds"
             return (
-                f"it belongs to none of the labels ({_share(self.merged.max())}): the likeliest of them, {instead}, "
+                f"it belongs to none of the labels ({sure}): the likeliest of them, {instead}, "
                 f"is not likely enough ({share}){holds}"
             )
         if by == "rules":
             speaking = f"{named(self._speaking(label))} for {label}"
             if not self.answered:
-                return f"{speaking} ({_share(self.merged.max())}); the model has no answer"
-            rivals = f"{_share(self.merged.max())} against {_share(self.merged[self.model.argmax()])}"
+                return f"{speaking} ({sure}); the model has no answer"
+            rivals = f"{sure} against {_share(self.merged[self.told[0].best])}"
             taught = ", which no labelled sample has taught" if self.cold else ""
             return f"{speaking} ({rivals} for the model's {self.model_label}{taught})"
-        own = f"the model says {label} ({_share(self.model.max())})"
+        own = f"the model says {label} ({_share(self.told[0].largest)})"
         if self.cold:
             own = f"{own} by the labels' names and descriptions alone, as no labelled sample was there to learn from"
         if not self.answered:
@@ -150,15 +172,16 @@ class Decision:
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction file: docs/prediction.md."""
+        model, merged = self.told
         return {
             "id": self.sample.id,
             "task": self.sample.task,
             "label": self.label,
-            "probabilities": self._distribution(self.merged),
+            "probabilities": self._distribution(merged),
             "model": {
                 "label": self.model_label,
-                "probability": round(float(self.model.max()), _DIGITS),
-                "probabilities": self._distribution(self.model),
+                "probability": round(model.largest, _DIGITS),
+                "probabilities": self._distribution(model),
                 **({} if self.model_reason is None else {"reason": self.model_reason}),
             },
             "rules": [hit.record() for hit in self.rules],
@@ -189,7 +212,7 @@ class Decision:
                 return f"by the {by}"
 
     def __repr__(self) -> str:
-        return f"Decision({self.sample.id!r}: {self.label!r} {_share(self.merged.max())}, {self.by_whom})"
+        return f"Decision({self.sample.id!r}: {self.label!r} {_share(self.told[1].largest)}, {self.by_whom})"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -197,8 +220,8 @@ class Decision:
 
         return decision_html(self)
 
-    def _distribution(self, probabilities: Floats) -> dict[str, float]:
-        return dict(zip(self.labels, probabilities.round(_DIGITS).tolist(), strict=True))
+    def _distribution(self, told: Distribution) -> dict[str, float]:
+        return dict(zip(self.labels, told.rounded, strict=True))
 
 
 def decide(
@@ -218,6 +241,7 @@ def decide(
         merged = scope.merged(arbiter.pool, Belief(model, evidence, near))
     other = None if scope is None else arbiter.labels[scope.other]
     below = 0.0 if arbiter.abstention is None else arbiter.abstention.below
+    told = list(zip(Distribution.of(alone), Distribution.of(merged), strict=True))
     decisions = []
     for row, found in enumerate(hits):
         decisions.append(
@@ -234,6 +258,7 @@ def decide(
                 arbiter.cold,
                 other,
                 below,
+                told[row],
             )
         )
     return decisions

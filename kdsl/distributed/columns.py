@@ -15,7 +15,7 @@ def batch_of(rows: Sequence[dict[str, Any]], schema: "pyarrow.Schema") -> "pyarr
     """
     import pyarrow
 
-    columns = [_column([row.get(field.name) for row in rows], field.type) for field in schema]
+    columns = [_column(_cells(rows, field.name), field.type) for field in schema]
     return pyarrow.RecordBatch.from_arrays(columns, schema=schema)
 
 
@@ -29,7 +29,7 @@ def _column(values: Sequence[Any], kind: Any) -> Any:
         known = [{} if value is None else value for value in values]
         there = frozenset().union(*known)  # of evidence, most cells of most columns are not
         inner = [
-            _column([value.get(field.name) for value in known], field.type)
+            _column(_cells(known, field.name), field.type)
             if field.name in there
             else pyarrow.nulls(len(known), field.type)
             for field in fields
@@ -38,13 +38,17 @@ def _column(values: Sequence[Any], kind: Any) -> Any:
     if types.is_map(kind):
         known = [{} if value is None else value for value in values]
         keys = pyarrow.array(list(chain.from_iterable(known)), kind.key_type)
-        items = _column([item for value in known for item in value.values()], kind.item_type)
+        items = _column(list(chain.from_iterable(map(dict.values, known))), kind.item_type)
         return pyarrow.MapArray.from_arrays(_offsets(known, values), keys, items, type=kind)
     if types.is_list(kind):
         lists = [() if value is None else value for value in values]
         inner = _column(list(chain.from_iterable(lists)), kind.value_type)
         return pyarrow.ListArray.from_arrays(_offsets(lists, values), inner, type=kind)
     return pyarrow.array(values, kind)
+
+
+def _cells(rows: Sequence[dict[str, Any]], name: str) -> list[Any]:
+    return [row.get(name) for row in rows]
 
 
 def _offsets(known: Sequence[Any], values: Sequence[Any]) -> Any:

@@ -51,8 +51,13 @@ class NgramWeights:
         """What of the same matrix is not 0, row by row: rows, columns in ascending order, and values."""
         # Rows and columns as one number, so that the n-grams of all texts are counted in one go.
         width = max(len(self.ngrams), 1)
-        distinct, counts = np.unique(self._found(texts, width), return_counts=True)
-        rows, columns = np.divmod(distinct, width)
+        found = self._found(texts, width)
+        # They come row by row, once for each length: what merges such runs takes half the time that np.unique does.
+        found.sort(kind="stable")
+        begins = np.flatnonzero(np.diff(found, prepend=-1))
+        distinct, counts = found[begins], np.diff(begins, append=len(found))
+        rows = distinct // width
+        columns = distinct - rows * width
         values = (1 + np.log(counts)) * self.idf[columns]
         if len(rows):
             lengths = np.sqrt(np.bincount(rows, values * values))

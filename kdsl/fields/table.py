@@ -48,6 +48,8 @@ class SampleFields:
         """What is known about images and sounds, those of other samples too."""
         self._turns = turns
         self._texts: dict[str, FieldText] = {}
+        self._of_turns: dict[tuple[int, ...], FieldText] = {}
+        """The same by turns: of a bare text, `last_user`, `user` and `dialogue` are one."""
 
     def text(self, field: str) -> FieldText:
         """The text field of that name; an empty text where the sample has nothing of the kind."""
@@ -184,7 +186,10 @@ class SampleFields:
         else:
             raise ValueError(f"{field} is not a text field; text fields are {', '.join(TEXT_FIELDS)}")
         if self._heard is None:
-            return FieldText(self._said().select(chosen), chosen)
+            same = self._of_turns.get(key := tuple(chosen))
+            if same is None:
+                same = self._of_turns[key] = FieldText(self._said().select(chosen), chosen)
+            return same
         return self._made_of([index for index, turn in enumerate(self._heard.turns) if turn in chosen], self._heard)
 
     def _made_of(self, chosen: Sequence[int], heard: Heard) -> FieldText:
@@ -324,7 +329,7 @@ def last_user_turn(sample: Sample) -> int | None:
     """Index of the last user turn with words in it (placeholders such as <image> are none); None without one."""
     for index in range(len(sample.turns) - 1, -1, -1):
         turn = sample.turns[index]
-        if turn.role == "user" and _WORD.search(_PLACEHOLDERS.sub("", turn.text)):
+        if turn.role == "user" and _has_words(turn.text):
             return index
     return None
 
@@ -333,9 +338,14 @@ def last_agent_turn(sample: Sample) -> int | None:
     """Index of the last turn with words in it where the agent has it: what the agent answered; None otherwise."""
     for index in range(len(sample.turns) - 1, -1, -1):
         turn = sample.turns[index]
-        if _WORD.search(_PLACEHOLDERS.sub("", turn.text)):
+        if _has_words(turn.text):
             return index if turn.role == "agent" else None
     return None
+
+
+def _has_words(text: str) -> bool:
+    """Whether it says anything beside placeholders."""
+    return _WORD.search(_PLACEHOLDERS.sub("", text) if "<" in text else text) is not None
 
 
 def middle(box: Box, height: float) -> float:

@@ -1,18 +1,21 @@
 """A project that stays open while its files change: by `git pull`, an editor, `kdsl mine` or `kdsl train`."""
 
 import gc
+import shutil
 import sys
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_sample
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.label_matrix import label_array
@@ -50,6 +53,8 @@ _NEVER = 1_000_000_000
 
 MOST_SHOWN = 50_000
 """Labelled samples of a task that the page looks at, by labels."""
+_COLUMNS, _DAY = ".review-", 86400.0
+"""Folders of columns on disk, and seconds after which nobody writes into one any more."""
 _LARGE = 1 << 28
 """Bytes of data files from which on they are read in a process of its own from the beginning."""
 
@@ -230,14 +235,23 @@ class LiveSite:
 
     def _all_hits(self, call: Call, name: str) -> StoredHits:
         if find_spec("pyarrow") is None:
-            raise KdslError("rules are counted on some of the samples", hint="pip install 'kdsl-rules[arrow]' for all")
+            raise KdslError(
+                f"to count on all samples pyarrow is needed, which is not installed: {install_command('arrow')}"
+            )
         place = self._config.checkpoint
-        place.mkdir(parents=True, exist_ok=True)
-        # What is mapped into memory stays there without its names: nothing is left behind, however this process ends.
-        with tempfile.TemporaryDirectory(dir=place, prefix=".review-", ignore_cleanup_errors=True) as folder:
-            conditions = conditions_of(self.site.store)
-            written = call(read_and_write, self._source.read_all, name, Path(folder), conditions)
-            return StoredHits(Path(folder), self.site.tasks[name], written, self.site.sidecars)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            _clear(place)
+            # What is opened stays readable without its name, so nothing is left behind, however this process ends.
+            with TemporaryDirectory(dir=place, prefix=_COLUMNS, ignore_cleanup_errors=True) as folder:
+                conditions = conditions_of(self.site.store)
+                written = call(read_and_write, self._source.read_all, name, Path(folder), conditions)
+                return StoredHits(Path(folder), self.site.tasks[name], written, self.site.sidecars)
+        except OSError as error:
+            raise KdslError(
+                f"{place}: the columns of all samples cannot be kept there ({error.strerror or error}); until they "
+                "can, the page counts on some of the samples"
+            ) from error
 
     def _prepare_refining(self, call: Call) -> None:
         """So that nobody has to wait for it who refines a rule; who refines one meanwhile waits and prepares it."""
@@ -265,6 +279,13 @@ class LiveSite:
             except KdslError as error:
                 self._problems[name] = error.in_commands()
             self._trained[name] = now
+
+
+def _clear(place: Path) -> None:
+    """Take away what a process left that was killed while it wrote columns: nobody writes for a day."""
+    for folder in place.glob(f"{_COLUMNS}*"):
+        if time.time() - folder.stat().st_mtime > _DAY:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _here(function: Callable[..., Any], *arguments: Any) -> Any:

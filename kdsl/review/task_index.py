@@ -23,7 +23,7 @@ from kdsl.review.value_of_looking import Precision, value_of_looking
 from kdsl.rules.condition import Condition
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
-from kdsl.sample import Task
+from kdsl.sample import Sample, Task
 
 Counts = NDArray[np.int64]
 Hits = SampleHits | StoredHits
@@ -128,6 +128,14 @@ class TaskIndex:
             return known.counts(stored, int(overview.labels[rule]))
         return int(overview.correct[rule]), int(overview.hits[rule])
 
+    def sample(self, id: str) -> Sample | None:
+        """The labelled sample with that id; None where there is none, or none is known yet."""
+        for hits in (self.training, *(() if self.everything is None else (self.everything,))):
+            at = hits.place(id)
+            if at is not None:
+                return hits.samples[at]
+        return None
+
     def hit(self, stored: StoredRule, id: str) -> bool | None:
         """Whether the rule hits the labelled sample with that id; None where there is none."""
         for hits in (self.training, self.known(*stored.rule.conditions)):
@@ -189,12 +197,13 @@ class TaskIndex:
         entries = list(old.statistics)
         for i, entry in zip(changed, few.statistics, strict=True):
             entries[i] = entry
-        now = {
-            name: getattr(old, name).copy()
-            for name in ("bits", "unlabelled", "labels", "active", "hits", "correct", "disagree")
-        }
-        for name, values in now.items():
-            values[changed] = getattr(few, name)
+        now = {}
+        for name in ("bits", "unlabelled", "labels", "active", "hits", "correct", "disagree"):
+            values, few_values = getattr(old, name), getattr(few, name)
+            if not np.array_equal(values[changed], few_values):  # of a rule that is decided about most stay
+                values = values.copy()
+                values[changed] = few_values
+            now[name] = values
         precision, value, best = old.precision.copy(), old.value.copy(), old.best.copy()
         near = np.flatnonzero(np.isin(now["labels"], [*old.labels[changed], *few.labels]))  # they may hit the same
         precision[near], value[near], places = self._values(
@@ -202,9 +211,16 @@ class TaskIndex:
             now["bits"][near], now["unlabelled"][near], now["correct"][near],
         )  # fmt: skip
         best[near] = near[places]
+        conflicts = old.conflicts
         # Accepting a proposed rule changes no conflict: both kinds speak.
-        same = all(np.array_equal(getattr(old, name), now[name]) for name in ("bits", "labels", "active"))
-        conflicts = old.conflicts if same else self._conflicts(now["bits"], now["labels"], now["active"])
+        if any(now[name] is not getattr(old, name) for name in ("bits", "labels", "active")):
+            # Conflicts begin and end on samples alone that a changed rule hits or did hit.
+            words = np.flatnonzero(np.bitwise_or.reduce(old.bits[changed] | now["bits"][changed], axis=0))
+            conflicts = (
+                conflicts
+                + self._conflicts(now["bits"][:, words], now["labels"], now["active"])
+                - self._conflicts(old.bits[:, words], old.labels, old.active)
+            )
         return Overview(
             rules=tuple(rules), statistics=tuple(entries), conflicts=conflicts, precision=precision, value=value,
             best=best, position=old.position, **now,
@@ -277,7 +293,7 @@ class TaskIndex:
         """Hits that an active rule for another label hits too; none where a sample may have both labels."""
         if self.task.multi:
             return np.zeros(len(labels), dtype=np.int64)
-        votes = np.vstack([np.zeros_like(self._of_label), self._nothing])
+        votes = np.zeros((len(self.task.labels) + 1, bits.shape[1]), dtype=np.uint64)
         for label in range(len(self.task.labels)):
             votes[label] = np.bitwise_or.reduce(bits[active & (labels == label)], axis=0, initial=0)
         others = np.zeros_like(votes)
