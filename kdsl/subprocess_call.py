@@ -35,7 +35,7 @@ def call_in_subprocess(stop: threading.Event, function: Callable[..., T], *argum
     """
     context = WorkerContext()
     receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(sending, function, arguments), daemon=True)
+    process = context.Process(target=_answer, args=(sending, _NICE, function, arguments), daemon=True)
     with receiving:
         try:
             with sending:
@@ -59,10 +59,10 @@ def call_in_subprocess(stop: threading.Event, function: Callable[..., T], *argum
     return answer
 
 
-def _answer(sending: "Connection", function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _answer(sending: "Connection", nice: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     ignore_interrupts()
     end_with_parent()
-    os.nice(_NICE)
+    os.nice(nice)
     answer: tuple[Any, KdslError | None]
     try:
         answer = function(*arguments), None

@@ -1,8 +1,9 @@
-"""A script in a process of its own that starts at once: forked from one that has imported KDSL.
+"""A script in a process of its own that starts at once: forked from one that has imported what takes long.
 
 Tests of how a process starts run `python -m kdsl` instead.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -15,22 +16,28 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 from tempfile import TemporaryFile
 
-IMPORTED = ("kdsl.cli", "kdsl.project.cross_validation", "kdsl.project.prediction", "kdsl.project.steps")
+KDSL = ("kdsl.cli", "kdsl.project.cross_validation", "kdsl.project.prediction", "kdsl.project.steps")
+TORCH = ("scipy.sparse", "sklearn.linear_model", "torch", "transformers", "peft")
+"""Nothing of KDSL, so that a script can change a part of it before others import that."""
 
 
 class Forked:
     """A running script: what tests need of `subprocess.Popen`. Its stdin and stdout are pipes."""
 
-    def __init__(self, script: Path, *arguments: object) -> None:
+    def __init__(self, script: Path, *arguments: object, imported: tuple[str, ...] = KDSL, **environment: str) -> None:
         reading, writing = os.pipe(), os.pipe()
         self.stdin, self.stdout = os.fdopen(reading[1], "wb"), os.fdopen(writing[0], "rb")
         self._errors = TemporaryFile()  # noqa: SIM115
         self._reports, server = socket.socketpair()
-        socket.send_fds(_server(), [b"\n"], [reading[0], writing[1], self._errors.fileno(), server.fileno()])
+        socket.send_fds(_server(imported), [b"\n"], [reading[0], writing[1], self._errors.fileno(), server.fileno()])
         for own in (reading[0], writing[1]):
             os.close(own)
         server.close()
-        task = {"argv": [str(script), *map(str, arguments)], "environment": dict(os.environ), "folder": os.getcwd()}
+        task = {
+            "argv": [str(script), *map(str, arguments)],
+            "environment": os.environ | environment,
+            "folder": os.getcwd(),
+        }
         self._reports.sendall(json.dumps(task).encode() + b"\n")
         self._report = self._reports.makefile("r")
         self.pid = int(self._report.readline())
@@ -66,23 +73,25 @@ class Forked:
             each.close()
 
 
-_running: list[tuple[socket.socket, Popen[bytes]]] = []
+_running: dict[tuple[str, ...], tuple[socket.socket, Popen[bytes]]] = {}
 
 
-def _server() -> socket.socket:
+def _server(imported: tuple[str, ...]) -> socket.socket:
     """Where requests go; the server is started with the first and ends with this process."""
-    if not _running:
+    if imported not in _running:
         own, other = socket.socketpair()
-        command = [sys.executable, __file__, str(other.fileno())]
+        command = [sys.executable, __file__, str(other.fileno()), *imported]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        _running.append((own, Popen(command, pass_fds=[other.fileno()], stdin=DEVNULL, env=environment)))
+        _running[imported] = own, Popen(command, pass_fds=[other.fileno()], stdin=DEVNULL, env=environment)
         other.close()
-    return _running[0][0]
+    return _running[imported][0]
 
 
-def main(requests: socket.socket) -> None:
-    for name in IMPORTED:
+def main(requests: socket.socket, imported: list[str]) -> None:
+    for name in imported:
         import_module(name)
+    gc.freeze()  # shared with what is forked
+    os.cpu_count = lambda: 1  # as in tests/conftest.py
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who waits for the script is forked too, and waited for by nobody
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, 1, 4)
@@ -118,4 +127,4 @@ def main(requests: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])))
+    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

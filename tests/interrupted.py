@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from fork_server import TORCH, Forked
+
 
 def run_interrupted(
     number: signal.Signals, folder: Path, pattern: str, count: int, *arguments: object
@@ -18,9 +20,11 @@ def run_interrupted(
 
     Of JSON Lines, lines are counted.
     """
-    words = [sys.executable, __file__, number.name, folder, pattern, count, *arguments]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
-    return subprocess.run([*map(str, words)], env=environment, capture_output=True, text=True)
+    words = [number.name, folder, pattern, count, *arguments]
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "80"}
+    with Forked(Path(__file__), *words, imported=TORCH, **environment) as process:
+        output, errors = process.end()
+    return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
 
 def main() -> None:

@@ -91,17 +91,22 @@ def model_server(model: Path | None = None, **options: Any) -> Iterator[RunningS
     """
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        command = [sys.executable, __file__, json.dumps(_options(**options)), folder, *([str(model)] if model else [])]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = stack.enter_context(subprocess.Popen(command, **pipes, text=True))
-        try:
+        words = [json.dumps(_options(**options)), folder]
+        if model:
+            from fork_server import TORCH, Forked
+
+            forked = stack.enter_context(Forked(Path(__file__), *words, model, imported=TORCH))
+            port = forked.stdout.readline().decode().strip()
+        else:
+            command = [sys.executable, __file__, *words]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            process = stack.enter_context(subprocess.Popen(command, **pipes, text=True))
+            stack.callback(process.kill)
             assert process.stdout is not None
             port = process.stdout.readline().strip()
-            if not port:
-                raise RuntimeError("the model server did not start; its error is on stderr")
-            yield RunningServer(f"http://127.0.0.1:{port}/v1")
-        finally:
-            process.kill()
+        if not port:
+            raise RuntimeError(f"the model server did not start: {forked.errors() if model else 'see stderr'}")
+        yield RunningServer(f"http://127.0.0.1:{port}/v1")
 
 
 class Refused(Exception):

@@ -185,7 +185,7 @@ def train(
         for name, part in (("input_ids", answer), ("attention_mask", real), ("mm_token_type_ids", 0 * real)):
             if name in inputs:
                 inputs[name] = torch.cat([inputs[name], part], dim=1)
-        logits = model(**inputs).logits[:, -labels.shape[1] :].contiguous()
+        logits = model(**inputs, logits_to_keep=labels.shape[1]).logits
         loss = ForCausalLMLoss(logits, labels, logits.shape[-1])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

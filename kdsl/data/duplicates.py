@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -78,7 +78,7 @@ def _similar_texts(first: Sequence[str], second: Sequence[str], may_be: MayBe) -
     (1 - t) · size + 1 members (prefix filter of Bayardo et al., "Scaling up all pairs similarity search", 2007)."""
     if not any(first) or not any(second):
         return {}
-    sets = _by_rarity([shingles(text) for text in (*first, *second)])
+    sets = _by_rarity(shingles(text) for text in (*first, *second))  # one at a time: they take 10 KB each
     prefixes = [ranks[: len(ranks) - math.ceil(SIMILAR_TEXT * len(ranks)) + 1].tolist() for ranks in sets]
     index: dict[int, list[int]] = defaultdict(list)
     for i in range(len(first)):
@@ -106,16 +106,18 @@ def shingles(text: str) -> frozenset[str]:
     return frozenset(text[i : i + _SHINGLE] for i in range(len(text) - _SHINGLE + 1))
 
 
-def _by_rarity(texts: Sequence[frozenset[str]]) -> list[np.ndarray]:
+def _by_rarity(texts: Iterable[frozenset[str]]) -> list[np.ndarray]:
     """The shingles of each text as numbers in ascending order, smaller for rarer shingles."""
     numbers: dict[str, int] = {}
     rows = [
-        np.array([numbers.setdefault(shingle, len(numbers)) for shingle in shingles], np.int64) for shingles in texts
+        np.array([numbers.setdefault(shingle, len(numbers)) for shingle in shingles], np.int32) for shingles in texts
     ]
     frequency = np.bincount(np.concatenate(rows), minlength=len(numbers))
-    rank = np.empty(len(numbers), np.int64)
+    rank = np.empty(len(numbers), np.int32)
     rank[np.argsort(frequency, kind="stable")] = np.arange(len(numbers))
-    return [np.sort(rank[row]) for row in rows]
+    for place, row in enumerate(rows):
+        rows[place] = np.sort(rank[row])
+    return rows
 
 
 def _jaccard(a: np.ndarray, b: np.ndarray) -> float:

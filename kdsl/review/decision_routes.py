@@ -150,7 +150,7 @@ def pin(sent: SentAboutRule) -> Response:
     if sent.form["must"] not in get_args(decisions.Must):
         raise KdslError(f"{sent.form['must'][:60]!r} is none of hit, miss, none")
     must = cast(decisions.Must, sent.form["must"])
-    if must != "none" and sample not in sent.call.site.indexes[sent.task].sample_position:
+    if must != "none" and sent.call.site.indexes[sent.task].sample(sample) is None:
         raise KdslError(f"{sent.task} has no sample {sample[:60]!r}; pin one that the page shows")
     return sent.stay(lambda: decisions.pin(*sent.rule, sent.form["version"], sample, must))
 

@@ -20,13 +20,15 @@ def findings(site: Site, stored: StoredRule) -> list[Finding]:
     near = (overview.active & (same_label | heavy)) | same_conditions
     near[at] = False
     tests = stored.rule.tests
-    named = [index.sample_position.get(id, 0) for id in (*tests.hit, *tests.miss)]
-    rows = sorted({*members(overview.bits[at]).tolist(), *named, 0} if index.samples else ())
+    named = {id: index.sample(id) for id in (*tests.hit, *tests.miss)}
+    rows = sorted({*members(overview.bits[at]).tolist(), 0} if index.samples else ())
+    samples = {index.samples[row].id: index.samples[row] for row in rows}
+    samples |= {id: sample for id, sample in named.items() if sample is not None}
     return lint_rule(
         stored.file,
         [overview.rules[i].file for i in np.flatnonzero(near)],
         index.task,
-        [index.samples[row] for row in rows],
+        list(samples.values()),
         site.sidecars,
         {(entry.id, entry.when): entry for entry in overview.statistics if entry is not None},
         index.table,

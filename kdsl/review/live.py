@@ -1,18 +1,21 @@
 """A project that stays open while its files change: by `git pull`, an editor, `kdsl mine` or `kdsl train`."""
 
 import gc
+import shutil
 import sys
-import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from kdsl.config import ProjectConfig
 from kdsl.data.splits import stratified_sample
+from kdsl.distribution import install_command
 from kdsl.errors import KdslError
 from kdsl.fields.sidecar import Sidecars
 from kdsl.label_matrix import label_array
@@ -50,6 +53,8 @@ _NEVER = 1_000_000_000
 
 MOST_SHOWN = 50_000
 """Labelled samples of a task that the page looks at, by labels."""
+_COLUMNS, _DAY = ".review-", 86400.0
+"""Folders of columns on disk, and seconds after which nobody writes into one any more."""
 _LARGE = 1 << 28
 """Bytes of data files from which on they are read in a process of its own from the beginning."""
 
@@ -89,7 +94,7 @@ class LiveSite:
         self._all_counted: dict[str, tuple[Stamps, Stamps]] = {}
         """By task the files of which all samples were counted on."""
         self._stop = threading.Event()
-        self._worker: threading.Thread | None = None
+        self._workers: list[threading.Thread] = []
 
     @property
     def changing(self) -> bool:
@@ -125,18 +130,26 @@ class LiveSite:
     def start(self) -> None:
         """Ask the model, then keep looking for changes, in the background."""
         gc.freeze()  # what was read stays: looking through it for garbage would hold up requests, again and again
-        self._worker = threading.Thread(target=self._work, name="kdsl-review", daemon=True)
-        self._worker.start()
+        # Counting on a million samples takes minutes, in which the page must go on seeing what changes.
+        for work in (self._work, self._count):
+            self._workers.append(threading.Thread(target=work, name="kdsl-review", daemon=True))
+            self._workers[-1].start()
 
     def stop(self) -> None:
         """End what runs in the background, processes too."""
         self._stop.set()
-        if self._worker is not None:
-            self._worker.join(_END)
+        for worker in self._workers:
+            worker.join(_END)
 
     def _work(self) -> None:
         with suppress(Stopped):
             self._keep_looking()
+
+    def _count(self) -> None:
+        with suppress(Stopped):
+            while not self._stop.is_set():
+                self._count_all(partial(call_in_subprocess, self._stop))
+                self._stop.wait(FRESH)
 
     def _keep_looking(self) -> None:
         apart = partial(call_in_subprocess, self._stop)
@@ -152,7 +165,6 @@ class LiveSite:
                 before = now
                 self._take_trained()
                 self._ask_model(apart)
-                self._count_all(apart)
                 self._prepare_refining(apart)
             self._stop.wait(FRESH)
 
@@ -224,20 +236,29 @@ class LiveSite:
                 index.no_everything = ""
             except KdslError as error:
                 index.no_everything = error.in_commands()
-            if self.changing:  # they may be other samples: count again once they are read
-                return
+            if self.changing or self.site.indexes.get(name) is not index:
+                return  # they may be other samples: count again once they are read
             self._all_counted[name] = now
 
     def _all_hits(self, call: Call, name: str) -> StoredHits:
         if find_spec("pyarrow") is None:
-            raise KdslError("rules are counted on some of the samples", hint="pip install 'kdsl-rules[arrow]' for all")
+            raise KdslError(
+                f"to count on all samples pyarrow is needed, which is not installed: {install_command('arrow')}"
+            )
         place = self._config.checkpoint
-        place.mkdir(parents=True, exist_ok=True)
-        # What is mapped into memory stays there without its names: nothing is left behind, however this process ends.
-        with tempfile.TemporaryDirectory(dir=place, prefix=".review-", ignore_cleanup_errors=True) as folder:
-            conditions = conditions_of(self.site.store)
-            written = call(read_and_write, self._source.read_all, name, Path(folder), conditions)
-            return StoredHits(Path(folder), self.site.tasks[name], written, self.site.sidecars)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            _clear(place)
+            # What is opened stays readable without its name, so nothing is left behind, however this process ends.
+            with TemporaryDirectory(dir=place, prefix=_COLUMNS, ignore_cleanup_errors=True) as folder:
+                conditions = conditions_of(self.site.store)
+                written = call(read_and_write, self._source.read_all, name, Path(folder), conditions)
+                return StoredHits(Path(folder), self.site.tasks[name], written, self.site.sidecars)
+        except OSError as error:
+            raise KdslError(
+                f"{place}: the columns of all samples cannot be kept there ({error.strerror or error}); until they "
+                "can, the page counts on some of the samples"
+            ) from error
 
     def _prepare_refining(self, call: Call) -> None:
         """So that nobody has to wait for it who refines a rule; who refines one meanwhile waits and prepares it."""
@@ -265,6 +286,13 @@ class LiveSite:
             except KdslError as error:
                 self._problems[name] = error.in_commands()
             self._trained[name] = now
+
+
+def _clear(place: Path) -> None:
+    """Take away what a process left that was killed while it wrote columns: nobody writes for a day."""
+    for folder in place.glob(f"{_COLUMNS}*"):
+        if time.time() - folder.stat().st_mtime > _DAY:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _here(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -27,7 +27,7 @@ def runs(call: Asked, task: KnownTask) -> Response:
     return call.render(
         "runs.html", task=task, rows=[(row, _scores(row.run, task)) for row in rows], damaged=problems, new=new,
         old=old, found=found, compared=None if found is None else _of_task(found, task), kinds=KINDS,
-        changes_shown=CHANGES_SHOWN, labels_shown=LABELS_SHOWN, known=call.site.indexes[task].sample_position,
+        changes_shown=CHANGES_SHOWN, labels_shown=LABELS_SHOWN, known=call.site.indexes[task].sample,
         line=_line(call, task, rows),
     )  # fmt: skip
 

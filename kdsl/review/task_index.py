@@ -23,7 +23,7 @@ from kdsl.review.value_of_looking import Precision, value_of_looking
 from kdsl.rules.condition import Condition
 from kdsl.rules.rulebase import ACTIVE
 from kdsl.rules.statistics import RuleStatistics, StatisticsByRule, read_statistics
-from kdsl.sample import Task
+from kdsl.sample import Sample, Task
 
 Counts = NDArray[np.int64]
 Hits = SampleHits | StoredHits
@@ -127,6 +127,14 @@ class TaskIndex:
         if isinstance(known, StoredHits):
             return known.counts(stored, int(overview.labels[rule]))
         return int(overview.correct[rule]), int(overview.hits[rule])
+
+    def sample(self, id: str) -> Sample | None:
+        """The labelled sample with that id; None where there is none, or none is known yet."""
+        for hits in (self.training, *(() if self.everything is None else (self.everything,))):
+            at = hits.place(id)
+            if at is not None:
+                return hits.samples[at]
+        return None
 
     def hit(self, stored: StoredRule, id: str) -> bool | None:
         """Whether the rule hits the labelled sample with that id; None where there is none."""

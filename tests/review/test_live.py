@@ -229,8 +229,9 @@ def test_links_to_a_sample_lead_to_it_wherever_it_stands_now(folder, live, clien
 
 @pytest.fixture
 def background(live, monkeypatch) -> Iterator[threading.Thread]:
-    """The thread that looks for changes, without the pauses between its looks."""
+    """The thread that looks for changes, without the pauses between its looks, before other tests have their turn."""
     monkeypatch.setattr(live_module, "FRESH", 0.05)
+    monkeypatch.setattr("kdsl.subprocess_call._NICE", 0)
     thread = threading.Thread(target=live._work, daemon=True)
     thread.start()
     yield thread
@@ -299,13 +300,10 @@ def test_samples_that_were_read_before_leave_no_trace_in_memory(folder, live, cl
     before = weakref.ref(live.site.indexes[TASK]), weakref.ref(live.site)
     gc.collect()  # what the answered requests left
     gc.freeze()  # as the page does: the collector does not look through them
-    try:
-        write_samples(folder, DIALOGUES[:2])
-        live.refresh()
-        gc.collect()
-        assert [each() for each in before] == [None, None]
-    finally:
-        gc.unfreeze()
+    write_samples(folder, DIALOGUES[:2])
+    live.refresh()
+    gc.collect()
+    assert [each() for each in before] == [None, None]
 
 
 def test_what_has_not_changed_is_not_counted_again(folder):

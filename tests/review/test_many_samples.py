@@ -1,10 +1,14 @@
 """A task with more samples than the page looks at: it looks at some of them, by labels, and counts on all."""
 
+import os
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from small_shop import dialogues, write, write_project
@@ -168,9 +172,65 @@ def test_a_rules_own_tests_may_name_any_sample(counted):
     assert index.hit(stored, "nobody") is None
 
 
+def test_a_hit_that_is_not_looked_at_can_be_made_a_test_of_the_rule(counted):
+    index, store = counted.index, counted.live.site.store
+    stored = store.rules("shop")[0]
+    rows = [int(row) for row in np.flatnonzero(unpack(index.everything.bits(stored), 90))]
+    id = next(
+        index.everything.samples[row].id
+        for row in rows
+        if index.everything.samples[row].id not in index.sample_position
+    )
+    where = f"/rules/{stored.rule.id}"
+    fields = {"version": stored.version, "queue": "", "sample": id, "must": "miss"}
+    assert counted.client.post(f"{TASK}{where}/pin", data=fields, headers=HTMX).status_code == 200
+    assert f"{id}: must miss, fails" in counted.page(where)
+    lint = counted.page(f"{where}/lint")
+    assert id in lint and "no such sample" not in lint
+    assert "failing tests" in counted.page("/rules")
+    counted.client.post(f"{TASK}/undo", headers=HTMX)
+    nobody = counted.client.post(
+        f"{TASK}{where}/pin", headers=HTMX,
+        data={**fields, "sample": "nobody", "version": store.get("shop", stored.rule.id).version},
+    )  # fmt: skip
+    assert "has no sample" in nobody.text
+
+
+def test_while_the_page_is_open_all_are_counted_in_the_background(opened):
+    opened.live.start()
+    try:
+        until = time.monotonic() + 120
+        while opened.index.everything is None and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        opened.live.stop()
+    assert len(opened.index.everything.samples) == 90
+
+
 def test_nothing_is_left_on_disk(shop, counted):
     assert not [path for path in shop.rglob("*") if path.name.startswith(".review-")]
     assert len(counted.index.everything.samples[89].id) > 0
+
+
+def test_what_a_killed_page_left_is_taken_away_after_a_day(opened):
+    old, new = (opened.live._config.checkpoint / f".review-{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "samples.arrow").write_bytes(b"ARROW1")
+    day = 24 * 60 * 60
+    os.utime(old, (time.time() - day - 60,) * 2)
+    os.utime(new, (time.time() - day + 600,) * 2)
+    opened.live.count_all()
+    assert not old.exists() and new.exists()
+    shutil.rmtree(new)
+
+
+def test_where_no_folder_can_be_made_the_page_counts_on_some_and_says_why(opened, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("", "utf-8")
+    config = opened.live._config.model_copy(update={"checkpoint": tmp_path / "file" / "checkpoint"})
+    monkeypatch.setattr(opened.live, "_config", config)
+    opened.live.count_all()
+    assert "the columns of all samples cannot be kept there (Not a directory)" in opened.page("/rules")
 
 
 def test_changed_samples_are_counted_again(shop, counted, tmp_path):
@@ -203,4 +263,4 @@ def test_without_room_the_page_counts_on_some_and_says_why(opened, monkeypatch):
 def test_without_pyarrow_the_page_says_what_to_install(opened, monkeypatch):
     monkeypatch.setattr(live_module, "find_spec", lambda name: None)
     opened.live.count_all()
-    assert "pip install &#39;kdsl-rules[arrow]&#39;" in opened.page("/rules")
+    assert "to count on all samples pyarrow is needed, which is not installed: pip install" in opened.page("/rules")

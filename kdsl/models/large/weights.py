@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from types import ModuleType
@@ -22,6 +23,7 @@ from kdsl.vlm.picture_cache import PICTURES_FOLDER
 from kdsl.vlm.pixels import PixelBudget
 
 if TYPE_CHECKING:
+    from kdsl.vlm.checkpoint import Family
     from kdsl.vlm.local import LocalModel
 
 log = logging.getLogger(__name__)
@@ -80,13 +82,17 @@ class LargeWeights:
 
     def sees(self) -> bool:
         """Whether it takes pictures; a server's model is taken for one that does."""
-        return self.remote or _local(self.name).family_of(self.name).sees
+        return self.remote or self._family.sees
 
     def hears(self) -> bool:
         """Whether it takes sounds; a server is asked, once."""
         if self._hears is None:
-            self._hears = self.open(None).hears() if self.remote else _local(self.name).family_of(self.name).hears
+            self._hears = self.open(None).hears() if self.remote else self._family.hears
         return self._hears
+
+    @cached_property
+    def _family(self) -> "Family":
+        return _local(self.name).family_of(self.name)
 
     def tuned_folder(self, tuned: str) -> Path:
         """KdslError for what names no folder of the checkpoint's, as a checkpoint that was made elsewhere may say."""
@@ -185,10 +191,10 @@ class LargeWeights:
         """Let go of all weights in memory."""
         self._loaded.clear()
         self._embedding = None
-        gc.collect()
         if not self.remote:
             import torch
 
+            gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
