@@ -70,9 +70,11 @@ class Sample:
         """Changes with whatever a model sees of the sample, and with its id, not with its label: 32 hex digits."""
         # Written out, so that it stays for samples without sounds what it was before there were any: logs hold it.
         turns = ", ".join(
-            f"Turn(role={turn.role!r}, text={turn.text!r}, images={turn.images!r}"
-            + (f", audio={turn.audio!r})" if turn.audio else ")")
-            for turn in self.turns
+            [
+                f"Turn(role={turn.role!r}, text={turn.text!r}, images={turn.images!r}"
+                + (f", audio={turn.audio!r})" if turn.audio else ")")
+                for turn in self.turns
+            ]
         )
         turns = f"({turns},)" if len(self.turns) == 1 else f"({turns})"
         heard = f", {self.audio!r}" if self.audio else ""

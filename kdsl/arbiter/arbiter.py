@@ -142,6 +142,7 @@ class RuleJudge:
         self._n_labels = n_labels
         self._engine = Engine(weighed.rules)
         self._position = {rule.id: index for index, rule in enumerate(weighed.rules)}
+        self._worth = list(zip(weighed.reliability.tolist(), weighed.weights.tolist(), strict=True))
 
     def encoded(self, table: FieldTable) -> list[str]:
         """See `Engine.encoded`."""
@@ -151,15 +152,11 @@ class RuleJudge:
         """The hits of every sample, and the evidence for every label."""
         hits = self._engine.hits(table)
         flags = np.zeros((len(table), len(self.weighed.rules)), dtype=bool)
-        for row, found in enumerate(hits):
-            flags[row, [self._position[hit.rule.id] for hit in found]] = True
+        places = [self._position[hit.rule.id] for found in hits for hit in found]
+        flags[np.repeat(np.arange(len(hits)), list(map(len, hits))), np.array(places, dtype=np.int64)] = True
         return hits, self.weighed.evidence(flags, self._n_labels)
 
     def weighed_hits(self, hits: Sequence[Hit]) -> tuple[WeighedHit, ...]:
         """The hits on one sample with what the rules are worth, the heaviest first."""
-        places = [self._position[hit.rule.id] for hit in hits]
-        found = [
-            WeighedHit(hit, float(self.weighed.reliability[place]), float(self.weighed.weights[place]))
-            for hit, place in zip(hits, places, strict=True)
-        ]
+        found = [WeighedHit(hit, *self._worth[self._position[hit.rule.id]]) for hit in hits]
         return tuple(sorted(found, key=lambda each: -each.weight))

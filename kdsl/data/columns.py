@@ -108,10 +108,13 @@ def has_foreign_turns(value: Any) -> bool:
     """Whether it is a list of turns that are not written as KDSL does it, {role, text}, or one in a table's cell."""
     if isinstance(value, str):
         return isinstance(json_in(value), list)
-    return isinstance(value, list) and any(
-        isinstance(turn, list) or (isinstance(turn, dict) and "text" not in turn and any(key in turn for key in _SAID))
-        for turn in value
-    )
+    return isinstance(value, list) and any(map(_is_foreign, value))
+
+
+def _is_foreign(turn: Any) -> bool:
+    if isinstance(turn, dict):
+        return "text" not in turn and any(key in turn for key in _SAID)
+    return isinstance(turn, list)
 
 
 def _turns(record: Record, name: str, value: Any) -> list[dict[str, Any]] | None:

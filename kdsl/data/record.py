@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kdsl.data.audio_folder import AudioFolder
@@ -65,8 +65,7 @@ class Folders(NamedTuple):
 NO_FOLDERS = Folders()
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One object, its place in `file`, as words in `where` and in short as `number`."""
 
     value: dict[str, Any]
@@ -74,7 +73,7 @@ class Record:
     file: str
     where: str
     notes: Notes
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = MappingProxyType({})
     """What the file calls labels → what the task calls them, where they differ."""
     folders: Folders = NO_FOLDERS
 
@@ -91,11 +90,11 @@ class Record:
 
     def with_value(self, value: dict[str, Any]) -> "Record":
         """The same record, written in another form."""
-        return replace(self, value=value)
+        return self._replace(value=value)
 
     def with_notes(self, notes: Notes) -> "Record":
         """The same record, noted elsewhere."""
-        return replace(self, notes=notes)
+        return self._replace(notes=notes)
 
     def identity(self) -> str:
         """The id; a record without one gets its number."""

@@ -44,9 +44,6 @@ class Normalised:
         joined, aligned = normalise_lines(texts)
         return cls(texts, joined.split("\n") if texts else (), aligned)
 
-    def select(self, indices: Sequence[int]) -> "Normalised":
-        return Normalised([self.texts[i] for i in indices], [self.forms[i] for i in indices], self.aligned)
-
 
 class FieldText:
     """A text field of one sample: `text` is its segments, normalised and joined by newlines.
@@ -54,29 +51,31 @@ class FieldText:
     No normalised term holds a newline, so no match crosses two segments.
     """
 
-    __slots__ = ("_aligned", "_segments", "_texts", "_turns", "pieces", "text")
+    __slots__ = ("_chosen", "_said", "_segments", "pieces", "text")
 
-    def __init__(self, said: Normalised, turns: Sequence[int] = (), segments: Sequence[Segment] = ()) -> None:
-        """`said.texts[k]` is the text of the turn `turns[k]` or else of `segments[k]`."""
-        self.text = "\n".join(said.forms)
-        self._aligned = said.aligned
-        self._texts = said.texts
-        self._turns = turns
+    def __init__(self, said: Normalised, chosen: Sequence[int], segments: Sequence[Segment] | None = None) -> None:
+        """Of the texts of `said` it is those with the indices `chosen`; text k is `segments[k]`, or else turn k."""
+        forms = said.forms
+        self.text = "\n".join([forms[index] for index in chosen])
+        self._said = said
+        self._chosen = chosen
         self._segments = segments
         self.pieces: tuple[Piece, ...] | None = None
         """What `kdsl.fields.pieces` made of it, once somebody asked."""
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        return tuple(self._segments) or tuple(map(Segment, self._texts, self._turns))
+        return tuple(map(self._segment, self._chosen))
+
+    def _segment(self, index: int) -> Segment:
+        # Those of turns are needed for few of many texts, so made late.
+        return Segment(self._said.texts[index], index) if self._segments is None else self._segments[index]
 
     def place(self, start: int, end: int) -> Place:
         """The original place of the span [start, end) of `text`; the span must lie inside one segment."""
         text = self.text
-        index = text.count("\n", 0, start)
-        # Segments of turns are needed for few of many texts, so made late.
-        segment = Segment(self._texts[index], self._turns[index]) if self._turns else self._segments[index]
+        segment = self._segment(self._chosen[text.count("\n", 0, start)])
         offset = text.rfind("\n", 0, start) + 1
-        if self._aligned:
+        if self._said.aligned:
             return segment, (start - offset, end - offset)
         return segment, original_span(segment.text, start - offset, end - offset)

@@ -15,7 +15,7 @@ from kdsl.embeddings.sentence_vectors import SentenceVectors
 from kdsl.fields import NUMBER_FIELDS, TEXT_FIELDS, ZONES
 from kdsl.fields.cleaned_ocr import cleaned
 from kdsl.fields.field_text import FieldText, Normalised, Segment
-from kdsl.fields.heard import Heard, hear
+from kdsl.fields.heard import hear
 from kdsl.fields.page_network import NETWORK_SIZE
 from kdsl.fields.pictures import Pictures
 from kdsl.fields.sidecar import Box, OcrPage, Sidecars
@@ -62,7 +62,7 @@ class SampleFields:
         """The OCR lines whose height, as a share of their page's, is one for which `height` is true."""
         segments, _, lines = self._lines
         chosen = [index for index, share in enumerate(self._line_heights) if height(share)]
-        return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
+        return FieldText(lines, chosen, segments)
 
     def number(self, field: str) -> float | None:
         """The number field of that name; None where it does not exist, such as the aspect without a known image.
@@ -158,23 +158,24 @@ class SampleFields:
 
     def _make(self, field: str) -> FieldText:
         if field in self.sidecars.left_out:
-            return FieldText(Normalised.of([]))
+            return FieldText(Normalised.of([]), ())
         if field in _OCR_ZONES:
             segments, middles, lines = self._lines
             begin, end = ZONES[_OCR_ZONES[field]]
             # The page itself has all lines, those too that OCR put beyond its edges.
             inside = [field == "ocr" or begin <= share < end or share >= end == 1.0 for share in middles]
             chosen = list(compress(range(len(segments)), inside))
-            return FieldText(lines.select(chosen), segments=[segments[index] for index in chosen])
+            return FieldText(lines, chosen, segments)
         if field == "caption":
             captions = self.sidecars.captions
             segments = [Segment(captions[image], image=image) for image in self.shown.images if image in captions]
-            return FieldText(Normalised.of([segment.text for segment in segments]), segments=segments)
+            texts = Normalised.of([segment.text for segment in segments])
+            return FieldText(texts, range(len(segments)), segments)
         if field == "voice":
             if self._heard is None:
-                return FieldText(Normalised.of([]))
+                return FieldText(Normalised.of([]), ())
             aloud = [index for index, segment in enumerate(self._heard.segments) if segment.audio is not None]
-            return self._made_of(aloud, self._heard)
+            return FieldText(self._said(), aloud, self._heard.segments)
         turns = self.heard.turns
         if field in ("text", "dialogue"):
             chosen = [index for index, turn in enumerate(turns) if turn.text]
@@ -188,13 +189,10 @@ class SampleFields:
         if self._heard is None:
             same = self._of_turns.get(key := tuple(chosen))
             if same is None:
-                same = self._of_turns[key] = FieldText(self._said().select(chosen), chosen)
+                same = self._of_turns[key] = FieldText(self._said(), chosen)
             return same
-        return self._made_of([index for index, turn in enumerate(self._heard.turns) if turn in chosen], self._heard)
-
-    def _made_of(self, chosen: Sequence[int], heard: Heard) -> FieldText:
-        """Some of the segments of a sample with sounds."""
-        return FieldText(self._said().select(chosen), segments=[heard.segments[index] for index in chosen])
+        said = [index for index, turn in enumerate(self._heard.turns) if turn in chosen]
+        return FieldText(self._said(), said, self._heard.segments)
 
 
 class FieldTable:

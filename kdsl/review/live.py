@@ -94,7 +94,7 @@ class LiveSite:
         self._all_counted: dict[str, tuple[Stamps, Stamps]] = {}
         """By task the files of which all samples were counted on."""
         self._stop = threading.Event()
-        self._worker: threading.Thread | None = None
+        self._workers: list[threading.Thread] = []
 
     @property
     def changing(self) -> bool:
@@ -130,18 +130,26 @@ class LiveSite:
     def start(self) -> None:
         """Ask the model, then keep looking for changes, in the background."""
         gc.freeze()  # what was read stays: looking through it for garbage would hold up requests, again and again
-        self._worker = threading.Thread(target=self._work, name="kdsl-review", daemon=True)
-        self._worker.start()
+        # Counting on a million samples takes minutes, in which the page must go on seeing what changes.
+        for work in (self._work, self._count):
+            self._workers.append(threading.Thread(target=work, name="kdsl-review", daemon=True))
+            self._workers[-1].start()
 
     def stop(self) -> None:
         """End what runs in the background, processes too."""
         self._stop.set()
-        if self._worker is not None:
-            self._worker.join(_END)
+        for worker in self._workers:
+            worker.join(_END)
 
     def _work(self) -> None:
         with suppress(Stopped):
             self._keep_looking()
+
+    def _count(self) -> None:
+        with suppress(Stopped):
+            while not self._stop.is_set():
+                self._count_all(partial(call_in_subprocess, self._stop))
+                self._stop.wait(FRESH)
 
     def _keep_looking(self) -> None:
         apart = partial(call_in_subprocess, self._stop)
@@ -157,7 +165,6 @@ class LiveSite:
                 before = now
                 self._take_trained()
                 self._ask_model(apart)
-                self._count_all(apart)
                 self._prepare_refining(apart)
             self._stop.wait(FRESH)
 
@@ -229,8 +236,8 @@ class LiveSite:
                 index.no_everything = ""
             except KdslError as error:
                 index.no_everything = error.in_commands()
-            if self.changing:  # they may be other samples: count again once they are read
-                return
+            if self.changing or self.site.indexes.get(name) is not index:
+                return  # they may be other samples: count again once they are read
             self._all_counted[name] = now
 
     def _all_hits(self, call: Call, name: str) -> StoredHits:

@@ -23,7 +23,7 @@ Terms = tuple[tuple[str, str, bool], ...]
 class Explained:
     """What is the same for every hit of a rule about one of its conditions, and made once for all of them."""
 
-    __slots__ = ("_wordings", "_words", "condition", "field", "index", "sees", "terms")
+    __slots__ = ("_wordings", "_words", "condition", "field", "index", "plain", "sees", "terms")
 
     def __init__(self, index: int, condition: Condition) -> None:
         """`index`: position of the condition in `rule.conditions`."""
@@ -32,6 +32,8 @@ class Explained:
         self.field = condition.field
         written = () if condition.negated else condition.sought
         self.terms: Terms = tuple((form := normalise(term), term, is_bounded(form)) for term in written)
+        self.plain = bool(self.terms) and condition.size is None
+        """Whether it looks for terms in texts of any size."""
         self.sees = condition.colour is not None or condition.image_kind is not None
         """Whether it may be seen in a region of an image."""
         self._wordings: tuple[SentenceVectors, Vectors32] | None = None
@@ -93,7 +95,7 @@ class Evidence:
         self.segment: Segment | None
         """Where the term or meaning stands: a turn, a transcript, an OCR line or a caption."""
         self.span: tuple[int, int] | None
-        self.nearest = explained.nearest(row)
+        self.nearest = None if explained.condition.meaning is None else explained.nearest(row)
         """What comes nearest to the wordings of a meaning; of a negated one it is not near enough."""
         self.region: Region | None = region(explained.condition, row) if explained.sees else None
         """Where a colour or a kind is seen."""
@@ -233,16 +235,17 @@ class Evidence:
 
     def record(self) -> dict[str, Any]:
         """The JSON object that stands in a prediction; what does not apply is left out."""
-        condition, nearest = self.condition, self.nearest
-        if self._explained.terms and self.turn is not None and self.audio is None and condition.size is None:
-            # Nearly all evidence; what follows would find the same, in several times the time.
-            assert self.span is not None
+        explained, segment, span = self._explained, self.segment, self.span
+        condition, nearest = explained.condition, self.nearest
+        # Nearly all evidence; what follows would find the same, in several times the time.
+        if explained.plain and segment is not None and segment.turn is not None and segment.audio is None:
+            assert span is not None
             return {
-                "condition": self.index,
-                "field": self.field,
+                "condition": explained.index,
+                "field": explained.field,
                 "term": self.term,
-                "turn": self.turn,
-                "span": list(self.span),
+                "turn": segment.turn,
+                "span": list(span),
             }
         box, seconds = self.box, self.seconds
         entries = {
@@ -256,7 +259,7 @@ class Evidence:
             "box": None if box is None else list(box),
             "audio": self.audio,
             "seconds": None if seconds is None else [round(second, 2) for second in seconds],
-            "span": None if self.span is None else list(self.span),
+            "span": None if span is None else list(span),
         }
         if condition.negated and condition.sought:
             entries["absent"] = list(condition.sought)

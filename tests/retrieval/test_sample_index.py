@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdsl.fields.sidecar import OcrLine, OcrPage, Sidecars
@@ -122,3 +122,25 @@ def test_a_saved_index_finds_the_same():
     asked = table(said("new", "台灯亮度可以调吗"), said("0", LAMPS[0]))
     assert (loaded.nearest(asked, 4).rows == INDEX.nearest(asked, 4).rows).all()
     assert (loaded.nearest(asked, 4).similarities == INDEX.nearest(asked, 4).similarities).all()
+
+
+def test_however_many_copies_are_left_out_those_behind_them_are_found():
+    copies = [said(f"copy{number}", f"请问一下{LAMPS[0]}呢{number}", "0") for number in range(60)]
+    rows = table(*copies, *(row.sample for row in TRAIN.rows))
+    found = SampleIndex.fit(rows).nearest_to_each_other(3).rows[60]
+    assert {61, 62, 63} == set(found.tolist())
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_the_nearest_are_the_first_of_all_in_order_of_similarity(seed: int, k: int):
+    directions = np.random.default_rng(seed).integers(0, 3, (100, 2)) + 0.0  # of which many are the same
+    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
+    words = np.random.default_rng(seed).integers(0x4E00, 0x9FFF, (101, 6))
+    rows = table(*(said(str(number), "".join(map(chr, each))) for number, each in enumerate(words)))
+    index = SampleIndex.fit(rows.select(range(100)), vectors=directions)
+    found = index.nearest(rows.select([100]), k, vectors=np.array([[1.0, 0.0]]))
+    cosines = index.vectors[:, 0]
+    order = [row for row in np.argsort(-cosines, kind="stable").tolist() if cosines[row] > 0][:k]
+    assert found.rows[0, : len(order)].tolist() == order
+    assert found.similarities[0, : len(order)].tolist() == cosines[order].tolist()

@@ -196,6 +196,17 @@ def test_a_hit_that_is_not_looked_at_can_be_made_a_test_of_the_rule(counted):
     assert "has no sample" in nobody.text
 
 
+def test_while_the_page_is_open_all_are_counted_in_the_background(opened):
+    opened.live.start()
+    try:
+        until = time.monotonic() + 120
+        while opened.index.everything is None and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        opened.live.stop()
+    assert len(opened.index.everything.samples) == 90
+
+
 def test_nothing_is_left_on_disk(shop, counted):
     assert not [path for path in shop.rglob("*") if path.name.startswith(".review-")]
     assert len(counted.index.everything.samples[89].id) > 0
