@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ENVIRONMENT = {"RAY_RAYLET_START_WAIT_TIME_S": "180", "RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Of Ray: other programs may keep the cores busy, and its processes let all of them go first."""
+
 
 @contextmanager
 def alone_with_ray() -> Iterator[None]:

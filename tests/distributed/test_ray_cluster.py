@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from one_ray import alone_with_ray
+from one_ray import ENVIRONMENT, alone_with_ray
 from small_shop import dialogues, write, write_project
 from waiting import until
 
@@ -39,8 +39,7 @@ metadata.version = version
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[object]:
     """Three nodes with a core each, the head among them; it needs no more than this machine."""
-    os.environ["RAY_RAYLET_START_WAIT_TIME_S"] = "180"  # other programs may keep the cores busy
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.update(ENVIRONMENT)
     from ray.cluster_utils import Cluster
 
     head = {**NODE, "ray_client_server_port": free_port(), "_system_config": {"health_check_period_ms": 500}}

@@ -16,7 +16,7 @@ pytest.importorskip("fastapi", reason="needs the extra serve")
 pytest.importorskip("ray", reason="needs the extra ray")
 
 import httpx
-from one_ray import alone_with_ray
+from one_ray import ENVIRONMENT, alone_with_ray
 from service_on_port import on_port
 from service_shop import QUICK, opened
 from waiting import until
@@ -55,11 +55,11 @@ def replicas(shop: Path, tmp_path: Path, uploads: Path) -> Iterator[httpx.Client
     deployment["ray_actor_options"] = {"num_cpus": 0.5}
     file = tmp_path / "deployment.yaml"
     file.write_text(yaml.safe_dump(told), "utf-8")
-    more = {"KDSL_TOKEN": TOKEN, "TMPDIR": str(uploads), "RAY_TMPDIR": "/tmp", "RAY_USAGE_STATS_ENABLED": "0"}
+    more = {"KDSL_TOKEN": TOKEN, "TMPDIR": str(uploads), "RAY_TMPDIR": "/tmp"}
     with alone_with_ray(), (tmp_path / "told").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "ray.serve.scripts", "run", "--address", "local", str(file)],
-            env={**os.environ, **more, "RAY_RAYLET_START_WAIT_TIME_S": "180", "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}'},
+            env={**os.environ, **ENVIRONMENT, **more, "RAY_OVERRIDE_RESOURCES": '{"CPU": 2}'},
             stdout=output,
             stderr=output,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
