@@ -75,11 +75,12 @@ def test_tones_are_learned_and_then_named(kdsl, project):
 
 def test_a_training_that_is_interrupted_goes_on_from_its_last_epoch(kdsl, project):
     steps = project / "checkpoints/run/projection.training"
-    told = run_interrupted(signal.SIGINT, steps, "state.pt", 1, "train", project)
+    command = "train", project, "training.epochs=3"
+    told = run_interrupted(signal.SIGINT, steps, "state.pt", 1, *command)
     assert told.returncode == 130
     assert "interrupted: epoch 2 is begun again by the same command" in told.stderr
     assert steps.exists() and not (project / "checkpoints/run/projection").exists()
-    assert kdsl("train", project).code == 0
+    assert kdsl(*command).code == 0
     assert not steps.exists() and (project / "checkpoints/run/projection/projection.safetensors").exists()
 
 
