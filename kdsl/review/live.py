@@ -229,7 +229,7 @@ class LiveSite:
         for name, index in self.site.indexes.items():
             now = self._read, self._labels
             some = self._source.read_all is not None and self.site.counts.get(name, 0) > len(index.samples)
-            if not some or self._all_counted.get(name) == now or "data" in self._problems:
+            if not some or self._all_counted.get(name) == now or "data" in self._problems or self.changing:
                 continue
             try:
                 index.everything = self._all_hits(call, name)
