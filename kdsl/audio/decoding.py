@@ -168,6 +168,8 @@ def open_sound(path: Path) -> Iterator[Sound]:
             what = "a video without a sound track" if pictures else "without any sound"
             raise KdslError(f"{path}: is {what}", _KNOWN)
         stream = streams.audio[0]
+        if stream.codec_context is None:  # a broken file may not come to it, and has neither rate nor channels then
+            raise KdslError(f"{path}: is no sound that can be read ({damage or 'it names no codec'})", _KNOWN)
         if stream.rate not in _RATES:
             raise KdslError(f"{path}: says that it has {stream.rate} samples a second", _KNOWN)
         claimed = (container.duration or 0) / 1e6  # of microseconds

@@ -1,6 +1,7 @@
 """Sounds of every form become one channel of 16 000 samples a second, and are looked at without trust."""
 
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -273,6 +274,17 @@ def test_damage_anywhere_is_facts_or_one_sentence(tmp_path, ending, data):
             load_audio(path)
     else:
         assert len(load_audio(path)) == round(facts.seconds * RATE)
+
+
+def test_a_file_that_ends_before_it_names_its_codec_is_one_sentence(tmp_path):
+    path = save_as(tmp_path / "a.m4a", tone(0.6))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"stbl") + 4])
+    facts = audio_facts(path)
+    assert facts.problem == "unreadable"
+    assert re.fullmatch(r"is no sound that can be read \((it is cut off|it names no codec)\)", facts.detail)
+    with pytest.raises(KdslError, match=r"a\.m4a: is no sound that can be read"):
+        load_audio(path)
 
 
 def test_a_name_never_leads_out_of_its_folder_but_a_program_may_give_a_whole_path(tmp_path):
