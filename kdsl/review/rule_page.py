@@ -179,11 +179,11 @@ def hits_of(
         evidence = [each for hit in hits for each in hit.evidence]
         site.media.add(row.sample)
         sample = show_sample(position, row.sample, site.sidecars, site.media, evidence, language)
-        shown.append((sample, _model_word(site, task, among, position, row.sample)))
+        shown.append((sample, model_word(site, task, among, position, row.sample)))
     return shown
 
 
-def _model_word(site: Site, task: str, among: Hits, position: int, sample: Sample) -> ModelWord | None:
+def model_word(site: Site, task: str, among: Hits, position: int, sample: Sample) -> ModelWord | None:
     """What the model says about a sample; of those on disk it is known of the ones that are looked at."""
     index = site.indexes[task]
     unlabelled = among is index.unlabelled

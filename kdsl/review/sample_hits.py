@@ -34,8 +34,12 @@ class Counted:
     @classmethod
     def of(cls, table: FieldTable, conditions: Mapping[str, Sequence[Condition]]) -> "Counted":
         """`conditions` by their hashes."""
-        rules = [Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in conditions.values()]
-        return cls(Columns.of(table), list(conditions), Engine(rules).bitmaps(table))
+        return cls(Columns.of(table), list(conditions), engine_of(conditions).bitmaps(table))
+
+
+def engine_of(conditions: Mapping[str, Sequence[Condition]]) -> Engine:
+    """What decides conditions, in their order; whose labels they are for does not matter."""
+    return Engine([Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in conditions.values()])
 
 
 class SampleHits:

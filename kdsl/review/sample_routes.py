@@ -10,8 +10,9 @@ from kdsl.errors import KdslError
 from kdsl.review.form import whole_number
 from kdsl.review.gaps import KINDS, against_model, find_gaps, rows_of
 from kdsl.review.page import Asked, Call, KnownTask
-from kdsl.review.rule_page import model_label, shown_samples
+from kdsl.review.rule_page import model_label, model_word, shown_samples
 from kdsl.review.sample_view import show_sample
+from kdsl.review.task_index import Hits
 from kdsl.rules.engine import Engine
 
 SAMPLES_ON_A_PAGE = 20
@@ -58,43 +59,23 @@ def samples(call: Asked, task: KnownTask) -> Response:
 @router.get("/sample")
 def sample(call: Asked, task: KnownTask, id: str = "") -> Response:
     index, overview = call.site.indexes[task], call.site.overview(task)
-    if not any(id in found.position for found in (index.training, index.unlabelled)) and index.everything is not None:
-        return _stored_sample(call, task, id)
-    unlabelled = id not in index.training.position and id in index.unlabelled.position
-    found = index.unlabelled if unlabelled else index.training
-    position = found.position[id] if unlabelled else _position(call, task, id)
-    bits = contains(overview.unlabelled if unlabelled else overview.bits, position)
-    hitting = [overview.rules[int(i)] for i in np.flatnonzero(bits & overview.active)]
-    [hits] = Engine([stored.rule for stored in hitting]).hits(found.table.select([position]))
-    evidence = [each for hit in hits for each in hit.evidence if each.span is not None or each.region is not None]
-    language = call.visitor.language
-    shown = show_sample(
-        position, found.samples[position], call.site.sidecars, call.site.media, evidence, language
-    )  # fmt: skip
-    return call.render(
-        "sample.html", task=task, sample=shown, hitting=hitting, alike=not unlabelled,
-        word=model_label(call.site, task, position, unlabelled),
-        feedback=call.site.feedback.of(found.samples[position]), answer_words=answer_words,
-    )  # fmt: skip
-
-
-def _stored_sample(call: Call, task: str, id: str) -> Response:
-    """A labelled sample that is not among those looked at."""
-    overview, everything = call.site.overview(task), call.site.indexes[task].everything
-    at = None if everything is None else everything.place(id)
-    if everything is None or at is None:
-        raise _unknown(task, id)
-    active = [stored for stored, speaks in zip(overview.rules, overview.active, strict=True) if speaks]
-    table = everything.rows([at])
-    [hits] = Engine([stored.rule for stored in active]).hits(table)
+    known, position = _found(call, task, id)
+    speaking = overview.active
+    if known is not index.everything:  # of samples on disk no bits of all rules are at hand
+        bits = overview.unlabelled if known is index.unlabelled else overview.bits
+        speaking = speaking & contains(bits, position)
+    rules = [overview.rules[int(i)] for i in np.flatnonzero(speaking)]
+    table = known.rows([position])
+    [hits] = Engine([stored.rule for stored in rules]).hits(table)
     hitting = {each.rule.id for each in hits}
     evidence = [each for hit in hits for each in hit.evidence if each.span is not None or each.region is not None]
-    sample = table.rows[0].sample
-    call.site.media.add(sample)
+    found = table.rows[0].sample
+    call.site.media.add(found)
     return call.render(
-        "sample.html", task=task, hitting=[stored for stored in active if stored.rule.id in hitting], word=None,
-        sample=show_sample(at, sample, call.site.sidecars, call.site.media, evidence, call.visitor.language),
-        alike=False, feedback=call.site.feedback.of(sample), answer_words=answer_words,
+        "sample.html", task=task, hitting=[stored for stored in rules if stored.rule.id in hitting],
+        sample=show_sample(position, found, call.site.sidecars, call.site.media, evidence, call.visitor.language),
+        alike=known is index.training, word=model_word(call.site, task, known, position, found),
+        feedback=call.site.feedback.of(found), answer_words=answer_words,
     )  # fmt: skip
 
 
@@ -106,11 +87,21 @@ def alike(call: Asked, task: KnownTask, id: str = "") -> Response:
 
 
 def _position(call: Call, task: str, id: str) -> int:
-    """Of a sample among those of the task."""
+    """Of a sample among those of the task that are looked at."""
     position = call.site.indexes[task].sample_position.get(id)
     if position is None:
         raise _unknown(task, id)
     return position
+
+
+def _found(call: Call, task: str, id: str) -> tuple[Hits, int]:
+    """Where the sample with that id stands: among those looked at, the unlabelled ones, or all labelled ones."""
+    index = call.site.indexes[task]
+    for known in (index.training, index.unlabelled, index.everything):
+        position = None if known is None else known.place(id)
+        if known is not None and position is not None:
+            return known, position
+    raise _unknown(task, id)
 
 
 def _unknown(task: str, id: str) -> KdslError:

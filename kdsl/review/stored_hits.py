@@ -16,11 +16,10 @@ from kdsl.fields.sidecar import Sidecars
 from kdsl.fields.table import PIECE, FieldTable
 from kdsl.label_matrix import has_label, label_array
 from kdsl.review.finder import Finder, in_columns
+from kdsl.review.sample_hits import engine_of
 from kdsl.review.store import StoredRule
 from kdsl.review.stored_samples import Shared, StoredSamples, samples_written
 from kdsl.rules.condition import Condition
-from kdsl.rules.engine import Engine
-from kdsl.rules.rule import Rule, When
 from kdsl.sample import Sample, Task
 
 _FILE = "hits.bin"
@@ -53,7 +52,7 @@ def write_hits(
     of the samples is in memory at a time. Raises KdslError where there is no room.
     """
     known = {when: each for when, each in conditions.items() if all(map(in_columns, each))}
-    engine = Engine([Rule(id="r-0000", label="", when=When(all=tuple(each))) for each in known.values()])
+    engine = engine_of(known)
     waiting, labels = iter(samples), [label_array([], task)]
     with samples_written(folder) as columns, (folder / _FILE).open("wb") as hits:
         while piece := list(islice(waiting, PIECE)):
